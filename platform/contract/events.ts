@@ -1,0 +1,16 @@
+// Platform events on pub/sub: hints that make reactions quick. Each has a slower poll behind it, so a lost event costs time, never truth.
+import { z } from 'zod';
+import { AssetId, BroadcastId, StreamId } from './ids.ts';
+
+export const PlatformEvent = z.discriminatedUnion('type', [
+  /** Stream keys were added, changed or removed: ingest reads them anew. */
+  z.object({ type: z.literal('stream-keys') }),
+  z.object({ type: z.literal('asset'), id: AssetId }),
+  /** A worker on this asset shall stop. */
+  z.object({ type: z.literal('cancel-vod'), id: AssetId }),
+  z.object({ type: z.literal('stream'), id: StreamId }),
+  /** Ingest shall end this stream's publisher (key reset, delete, disable). */
+  z.object({ type: z.literal('kick'), id: StreamId }),
+  z.object({ type: z.literal('broadcast'), id: BroadcastId }),
+]);
+export type PlatformEvent = z.infer<typeof PlatformEvent>;

@@ -1,0 +1,40 @@
+// Redis keys and channels: the one place that spells them. All of Redis may vanish at any time; records in the store rebuild it.
+import type { ContentId } from './ids.ts';
+import type { Role } from './nodes.ts';
+import type { RecordKind } from './object-keys.ts';
+
+/** String: marker that the index was built. Missing: any role starts the rebuild under the lease `rebuild`. */
+export const indexMarkerKey = 'hw:index';
+/** Sorted set id -> created_at (ms since epoch). Written by the records adapter and the rebuild, read for lists. */
+export const recordIndexKey = (kind: RecordKind) => `hw:records:${kind}` as const;
+/** Hash playback id -> JSON PlaybackTarget. Read by origins. */
+export const playbackIndexKey = 'hw:playback';
+/** Hash SHA-256 (hex) of a stream key -> stream id. Read by ingest into memory. */
+export const streamKeyIndexKey = 'hw:stream-keys';
+/** Hash broadcast id -> stream id, of broadcasts whose record says `live`. Read by api, origin and reconciler. */
+export const liveBroadcastsKey = 'hw:live-broadcasts';
+/** String: holder's token, with expiry. `name` as in LEASES below. */
+export const leaseKey = (name: string) => `hw:lease:${name}` as const;
+/** Stream of timeline entries {e: JSON TimelineEntry}. Written through the fenced script only. */
+export const timelineKey = (content: ContentId) => `hw:timeline:${content}` as const;
+/** Hash {term, epoch, msn, part}: the fence of the append script. Written together with the timeline. */
+export const timelineHeadKey = (content: ContentId) => `hw:timeline-head:${content}` as const;
+/** Hash {state, percent, rendition, updated_at}: progress of an on-demand job. TTL 1 h after the last write. */
+export const progressKey = (asset: string) => `hw:progress:${asset}` as const;
+/** Hash node id -> JSON NodeInfo, and sorted set node id -> expiry (ms, Redis clock). Heartbeat each second, TTL 5 s. */
+export const nodesKey = (role: Role) => `hw:nodes:${role}` as const;
+export const nodeExpiryKey = (role: Role) => `hw:node-expiry:${role}` as const;
+
+/** Pub/sub channel of platform events (contract/events.ts). A hint only: every reader also polls. */
+export const eventsChannel = 'hw:events';
+/** Bull's own keys live under this prefix. */
+export const queuePrefix = 'hw:queue';
+
+/** Names of leases (pessimistic locks). */
+export const leases = {
+  rebuild: 'rebuild',
+  reconciler: 'reconciler',
+  live: (broadcast: string) => `live:${broadcast}` as const,
+  vod: (asset: string) => `vod:${asset}` as const,
+  upload: (upload: string) => `upload:${upload}` as const,
+} as const;
