@@ -1,6 +1,6 @@
 // Platform events on pub/sub: hints that make reactions quick. Each has a slower poll behind it, so a lost event costs time, never truth.
 import { z } from 'zod';
-import { AssetId, BroadcastId, StreamId } from './ids.ts';
+import { AssetId, BroadcastId, StreamId, UploadId } from './ids.ts';
 
 export const PlatformEvent = z.discriminatedUnion('type', [
   /** Stream keys were added, changed or removed: ingest reads them anew. */
@@ -8,6 +8,8 @@ export const PlatformEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('asset'), id: AssetId }),
   /** A worker on this asset shall stop. */
   z.object({ type: z.literal('cancel-vod'), id: AssetId }),
+  /** Another request wants this upload: the api process that receives its bytes ends that request and lets go. */
+  z.object({ type: z.literal('release-upload'), id: UploadId }),
   z.object({ type: z.literal('stream'), id: StreamId }),
   /** Ingest shall end this stream's publisher (key reset, delete, disable). */
   z.object({ type: z.literal('kick'), id: StreamId }),
