@@ -1,0 +1,29 @@
+// The lines of a playlist: tags with and without attribute lists. Both playlist writers build their text from these.
+
+/** Protocol version of every playlist: 6 is the least for EXT-X-MAP in ordinary media playlists (rfc8216bis, section 8). */
+export const PLAYLIST_VERSION = 6;
+
+/** Attribute value as it stands in the tag; null leaves the attribute out. */
+export type AttributeValue = string | number | null;
+
+/**
+ * A quoted-string attribute value. Characters that RFC 8216, 4.2 forbids inside one (line feed, carriage return, double quote) are dropped.
+ */
+export const quoted = (text: string): string => `"${text.replace(/["\r\n]/g, '')}"`;
+
+/** A tag with an attribute list, attributes in the given order: `#EXT-X-MAP:URI="1/init.mp4"`. */
+export function attributeTag(name: string, attributes: Record<string, AttributeValue>): string {
+  const list = Object.entries(attributes)
+    .filter(([, value]) => value !== null)
+    .map(([attribute, value]) => `${attribute}=${value}`);
+  return `#${name}:${list.join(',')}`;
+}
+
+/** A tag with one plain value: `#EXT-X-VERSION:6`. */
+export const valueTag = (name: string, value: string | number): string => `#${name}:${value}`;
+
+/** Seconds as a decimal-floating-point of six digits: the sum of a day's segments is off by less than 25 ms. */
+export const seconds = (value: number): string => value.toFixed(6);
+
+/** The whole text: every line ended by a line feed. */
+export const playlistText = (lines: string[]): string => `${['#EXTM3U', ...lines].join('\n')}\n`;
