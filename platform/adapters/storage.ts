@@ -1,4 +1,5 @@
 // The object store as the platform sees it; drivers are storage-s3.ts and storage-fs.ts, one shared suite tests both.
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ObjectKey } from '../contract/object-keys.ts';
 import { AppError } from '../runtime/errors.ts';
@@ -38,6 +39,34 @@ export class StorageUnfit extends AppError {
   }
 }
 
+/** A key or body that no store takes: outside the key grammar, an empty record, or an If-Match outside `records/`. */
+export class ObjectRefused extends AppError {
+  constructor(key: string, reason: string) {
+    super('OBJECT_REFUSED', `object ${JSON.stringify(key.slice(0, 200))} is refused: ${reason}`, {
+      source: 'internal',
+      retryable: false,
+    });
+  }
+}
+
+const KEY_PATTERN = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
+const KEY_MAX_LENGTH = 512;
+/** Objects below this prefix change and carry a version in their ETag; all others are written once. */
+export const VERSIONED_PREFIX = 'records/';
+
+/**
+ * Refuses what could leave the store's folder or mean something else to another driver.
+ * @throws ObjectRefused
+ */
+export function checkKey(key: string): void {
+  if (key.length > KEY_MAX_LENGTH || !KEY_PATTERN.test(key)) {
+    throw new ObjectRefused(key, 'keys are segments of A-Z a-z 0-9 . _ - that do not begin with a dot');
+  }
+}
+
+/** ETag of an immutable object, quoted: it derives from the key, so it agrees over origins and drivers. */
+export const keyEtag = (key: string): string => `"${createHash('sha256').update(key).digest('hex').slice(0, 32)}"`;
+
 /** `ifNoneMatch: '*'`: only if the key is new. `ifMatch`: only if the ETag still is this one. */
 export type PutCondition = { ifNoneMatch: '*' } | { ifMatch: string };
 export type ObjectHead = { bytes: number; etag: string; contentType: string; modifiedAt: number };
@@ -51,8 +80,10 @@ export interface ObjectStorage {
   /**
    * Stores an object whole; durable when it resolves.
    * @param body a buffer, or a stream of exactly `bytes`
+   * @param options `bytes` is the exact length; a body of another length is an error and stores nothing.
+   *   `condition` with `ifMatch` is for keys below `records/` only
    * @returns its ETag
-   * @throws ObjectConflict StorageFull StorageUnavailable
+   * @throws ObjectConflict ObjectRefused StorageFull StorageUnavailable; the signal's reason when it aborts
    */
   put(
     key: ObjectKey,
