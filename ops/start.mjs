@@ -17,7 +17,7 @@ if (isTest) {
 } else {
   say('set-up is complete');
   import('./headwater.mjs').catch((error) => {
-    process.stderr.write(`${String((error && error.stack) || error)}\n`);
+    process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
     process.exit(1);
   });
 }

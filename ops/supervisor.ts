@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Settings } from '../platform/contract/settings.ts';
 import { AppError } from '../platform/runtime/errors.ts';
 import { type ChildPlan, SupervisedChild } from './child.ts';
-import { childPlan, type PlannedRole, planRoles, sharedEnvironment } from './plan.ts';
+import { childPlan, planRoles, sharedEnvironment } from './plan.ts';
 import { minioPlan, redisPlan, requireTools } from './private-servers.ts';
 import { type RunState, readRunState, removeRunState, writeRunState } from './run-state.ts';
 import { loadSecrets } from './secrets.ts';

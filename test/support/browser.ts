@@ -1,0 +1,53 @@
+// Real Chromium for end-to-end tests, and what the player page says of itself.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+/** Path of the system's Chromium, or null. */
+export function findChromium(): string | null {
+  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+    for (const folder of (process.env['PATH'] ?? '').split(':')) {
+      if (folder !== '' && existsSync(join(folder, name))) return join(folder, name);
+    }
+  }
+  return null;
+}
+
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--autoplay-policy=no-user-gesture-required',
+];
+
+/** @throws Error when no Chromium is installed */
+export async function startBrowser(): Promise<Browser> {
+  const executablePath = findChromium();
+  if (executablePath === null) throw new Error('chromium is missing: apt-get install chromium');
+  return chromium.launch({ executablePath, headless: true, args: ARGS });
+}
+
+/** Seconds of media under the play head, or null while there is no video. */
+export const currentTime = (page: Page): Promise<number | null> =>
+  page.evaluate('document.querySelector("video")?.currentTime ?? null');
+
+/** `window.headwater.state()` of the player page, or null while it is not there. */
+export const playerState = (page: Page): Promise<Record<string, unknown> | null> =>
+  page.evaluate('window.headwater ? window.headwater.state() : null');
+
+/** Waits until the picture moves: the play head has advanced by `seconds`. */
+export async function waitUntilPlaying(page: Page, limitMs = 30_000, seconds = 0.5): Promise<void> {
+  await page.waitForFunction(
+    'document.querySelector("video") && document.querySelector("video").currentTime > 0',
+    undefined,
+    { timeout: limitMs },
+  );
+  const from = (await currentTime(page)) ?? 0;
+  await page.waitForFunction(`document.querySelector("video").currentTime > ${from + seconds}`, undefined, {
+    timeout: limitMs,
+  });
+}
