@@ -110,7 +110,8 @@ export async function* transcode(job: FfmpegJob, t: Transcode): AsyncGenerator<U
   t.signal.throwIfAborted();
   // Without a close event the package never takes a finished output for a broken one.
   const stdout = new PassThrough({ emitClose: false, highWaterMark: 1024 * 1024 });
-  const command = commandFor(job.programs)
+  const command = commandFor(job.programs);
+  command
     .input(sourceUrl)
     .inputOptions(...transcodeInputArgs(job.container, job.threads, t.isVideo), ...(t.inputExtra ?? []))
     .outputOptions(...t.outputArgs);
@@ -129,7 +130,7 @@ export async function* transcode(job: FfmpegJob, t: Transcode): AsyncGenerator<U
   const closing = ended.then(() => stdout.end());
   try {
     command.output(stdout).run();
-    for await (const chunk of stdout) yield chunk as Uint8Array;
+    for await (const chunk of stdout.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
     const failure = await ended;
     t.signal.throwIfAborted();
     if (stopper.reason() === 'overtime') {
