@@ -1,0 +1,102 @@
+// Requests over edges: at once to the next one when an edge is dead, silent, broken off or at fault; never for a client's fault.
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type EdgeRequestOptions, NoEdgeAnswered, requestFromEdges } from './edge-request.ts';
+import { EdgeRing } from './edges.ts';
+
+const A = 'http://a.test';
+const B = 'http://b.test';
+
+function setUp(answers: Record<string, (signal: AbortSignal) => Promise<Response>>) {
+  const asked: string[] = [];
+  vi.stubGlobal('fetch', (url: string, init: { signal: AbortSignal }) => {
+    asked.push(url);
+    const answer = answers[new URL(url).origin];
+    return answer ? answer(init.signal) : Promise.reject(new TypeError('refused'));
+  });
+  const ring = new EdgeRing(A);
+  ring.update([A, B], A);
+  return { ring, asked };
+}
+
+const options = (over: Partial<EdgeRequestOptions> = {}): EdgeRequestOptions => ({
+  signal: new AbortController().signal,
+  firstByteMs: 20,
+  lastFirstByteMs: 40,
+  silenceMs: 20,
+  rounds: 1,
+  ...over,
+});
+const ok = (text: string) => async () => new Response(text);
+const dead = () => Promise.reject(new TypeError('refused'));
+const silent = (signal: AbortSignal) =>
+  new Promise<Response>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
+const text = (bytes: ArrayBuffer): string => new TextDecoder().decode(bytes);
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe('requestFromEdges', () => {
+  it('asks the edge in use alone while it works', async () => {
+    const { ring, asked } = setUp({ [A]: ok('a'), [B]: ok('b') });
+    const answer = await requestFromEdges(`${A}/x`, ring, options());
+    expect(text(answer.bytes)).toBe('a');
+    expect(asked).toEqual([`${A}/x`]);
+  });
+
+  it.each([
+    ['dead', dead],
+    ['silent', silent],
+    ['at fault', async () => new Response('', { status: 503 })],
+  ])('goes to the other edge when this one is %s, and stays there', async (_, broken) => {
+    const { ring, asked } = setUp({ [A]: broken, [B]: ok('b') });
+    expect(text((await requestFromEdges(`${A}/x?y=1`, ring, options())).bytes)).toBe('b');
+    expect(ring.current).toBe(B);
+    await requestFromEdges(`${A}/z`, ring, options());
+    expect(asked).toEqual([`${A}/x?y=1`, `${B}/x?y=1`, `${B}/z`]);
+  });
+
+  it('takes a body that breaks off or falls silent from the other edge, whole', async () => {
+    const halves = (end: (controller: ReadableStreamDefaultController) => void) => async (signal: AbortSignal) =>
+      new Response(
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(new TextEncoder().encode('ha'));
+            signal.addEventListener('abort', () => controller.error(signal.reason));
+            end(controller);
+          },
+        }),
+      );
+    for (const end of [(c: ReadableStreamDefaultController) => c.error(new Error('reset')), () => undefined]) {
+      const { ring } = setUp({ [A]: halves(end), [B]: ok('whole') });
+      expect(text((await requestFromEdges(`${A}/x`, ring, options())).bytes)).toBe('whole');
+    }
+  });
+
+  it('returns a 404 without asking another edge', async () => {
+    const { ring, asked } = setUp({ [A]: async () => new Response('no', { status: 404 }), [B]: ok('b') });
+    expect((await requestFromEdges(`${A}/x`, ring, options())).status).toBe(404);
+    expect(asked).toHaveLength(1);
+    expect(ring.current).toBe(A);
+  });
+
+  it('goes over all edges as often as told, then says what was last', async () => {
+    const { ring, asked } = setUp({ [A]: dead, [B]: async () => new Response('', { status: 502 }) });
+    const failure = await requestFromEdges(`${A}/x`, ring, options({ rounds: 2 })).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(NoEdgeAnswered);
+    expect(failure).toMatchObject({ status: 502, isTimeout: false });
+    expect(asked).toHaveLength(4);
+  });
+
+  it('stops when aborted, and asks nobody else', async () => {
+    const { ring, asked } = setUp({ [A]: silent, [B]: ok('b') });
+    const abort = new AbortController();
+    const request = requestFromEdges(`${A}/x`, ring, options({ signal: abort.signal, firstByteMs: 10_000 }));
+    abort.abort(new Error('enough'));
+    await expect(request).rejects.toThrow('enough');
+    expect(asked).toHaveLength(1);
+    expect(ring.current).toBe(A);
+  });
+});

@@ -1,0 +1,144 @@
+// One request of the page, carried over edges: the edge in use first, at once the next one when it fails, in rounds with growing pauses.
+import { backoffMs, pause } from './backoff.ts';
+import { type EdgeRing, onEdge } from './edges.ts';
+
+export type EdgeAnswer = {
+  status: number;
+  /** Body; empty unless the status is 200 or 206. */
+  bytes: ArrayBuffer;
+  headers: Headers;
+  /** Of the attempt that succeeded, `performance.now()` ms: request sent, first byte, last byte. */
+  startedAt: number;
+  firstByteAt: number;
+  endedAt: number;
+  /** Address that answered. */
+  url: string;
+};
+
+export type EdgeRequestOptions = {
+  signal: AbortSignal;
+  headers?: Record<string, string>;
+  /** Longest wait for the first byte while another edge may be asked instead, and from the last one. Unit: ms. */
+  firstByteMs: number;
+  lastFirstByteMs: number;
+  /** Longest silence inside a body. Unit: ms. */
+  silenceMs: number;
+  /** Times all edges are asked before the request fails. */
+  rounds: number;
+  /** Called for each attempt with its start, and as bytes arrive. */
+  onAttempt?: (startedAt: number) => void;
+  onProgress?: (loadedBytes: number, totalBytes: number, firstByteAt: number) => void;
+};
+
+/** No edge answered. `isTimeout`: the last attempt ran out of time. `status`: of the last answer, 0 without one. */
+export class NoEdgeAnswered extends Error {
+  readonly status: number;
+  readonly isTimeout: boolean;
+  constructor(url: string, status: number, isTimeout: boolean) {
+    super(`no edge answered ${url}`);
+    this.status = status;
+    this.isTimeout = isTimeout;
+  }
+}
+
+/** Pause between two rounds over all edges. Unit: ms. */
+const ROUND_FIRST_MS = 200;
+const ROUND_MOST_MS = 2_000;
+
+type Failure = { status: number; isTimeout: boolean };
+
+/**
+ * Asks the edges for one address until one gives an answer that is not its own fault (anything below 500).
+ * @param url absolute, on any of the edges
+ * @throws NoEdgeAnswered when every round failed; the signal's reason when aborted
+ */
+export async function requestFromEdges(url: string, ring: EdgeRing, options: EdgeRequestOptions): Promise<EdgeAnswer> {
+  let failure: Failure = { status: 0, isTimeout: false };
+  for (let round = 0; round < options.rounds; round += 1) {
+    const order = ring.order();
+    for (const [index, base] of order.entries()) {
+      options.signal.throwIfAborted();
+      const isLast = index === order.length - 1;
+      const limitMs = isLast ? options.lastFirstByteMs : options.firstByteMs;
+      const result = await attempt(onEdge(url, ring.bases, base), limitMs, options);
+      options.signal.throwIfAborted();
+      if ('headers' in result) {
+        ring.succeeded(base);
+        return result;
+      }
+      failure = result;
+      ring.failed(base);
+    }
+    if (round < options.rounds - 1) await pause(backoffMs(round, ROUND_FIRST_MS, ROUND_MOST_MS), options.signal);
+  }
+  options.signal.throwIfAborted();
+  throw new NoEdgeAnswered(url, failure.status, failure.isTimeout);
+}
+
+async function attempt(url: string, limitMs: number, options: EdgeRequestOptions): Promise<EdgeAnswer | Failure> {
+  const limit = new AbortController();
+  const startedAt = performance.now();
+  options.onAttempt?.(startedAt);
+  const watch = watchdog(() => limit.abort());
+  watch.restart(limitMs);
+  try {
+    const response = await fetch(url, {
+      signal: AbortSignal.any([options.signal, limit.signal]),
+      headers: options.headers ?? {},
+      credentials: 'omit',
+    });
+    const firstByteAt = performance.now();
+    if (response.status >= 500) {
+      limit.abort();
+      return { status: response.status, isTimeout: false };
+    }
+    const bytes = response.ok
+      ? await readBody(response, (loaded, total) => {
+          watch.restart(options.silenceMs);
+          options.onProgress?.(loaded, total, firstByteAt);
+        })
+      : new ArrayBuffer(0);
+    if (!response.ok) limit.abort();
+    const endedAt = performance.now();
+    return { status: response.status, bytes, headers: response.headers, startedAt, firstByteAt, endedAt, url };
+  } catch {
+    return { status: 0, isTimeout: limit.signal.aborted };
+  } finally {
+    watch.stop();
+  }
+}
+
+function watchdog(onExpiry: () => void): { restart(ms: number): void; stop(): void } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return {
+    restart(ms) {
+      clearTimeout(timer);
+      timer = setTimeout(onExpiry, ms);
+    },
+    stop: () => clearTimeout(timer),
+  };
+}
+
+/** Reads a body piece by piece, so that speed is known while it arrives and a silent one is noticed. */
+async function readBody(response: Response, onBytes: (loaded: number, total: number) => void): Promise<ArrayBuffer> {
+  const declared = Number(response.headers.get('content-length') ?? 0);
+  onBytes(0, declared);
+  if (response.body === null) return new ArrayBuffer(0);
+  const reader = response.body.getReader();
+  const pieces: Uint8Array[] = [];
+  let loaded = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    pieces.push(value);
+    loaded += value.byteLength;
+    onBytes(loaded, Math.max(declared, loaded));
+  }
+  const whole = new Uint8Array(loaded);
+  let offset = 0;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.byteLength;
+  }
+  return whole.buffer;
+}
