@@ -58,6 +58,8 @@ export interface RedisClient {
   zCard(key: string): Promise<number>;
   /** Members by index, inclusive, lowest score first; `reverse`: highest first. */
   zRange(key: string, start: number, stop: number, options?: { reverse?: boolean }): Promise<string[]>;
+  /** Members from a score downwards, highest first (members of equal score in descending byte order). */
+  zPage(key: string, maxScore: number, offset: number, count: number): Promise<{ member: string; score: number }[]>;
   /** Entries between two ids, inclusive (`-`, `+`, `(id` for exclusive). */
   xRange(key: string, start: string, end: string, count?: number): Promise<StreamEntry[]>;
   /** Entries after the id given per key; waits up to `blockMs` for the first. Only on a connection of one's own. */
@@ -245,6 +247,13 @@ function commandsOver(send: Send): RedisClient {
     zCard: async (key) => Number(await run('ZCARD', key)),
     zRange: async (key, start, stop, options = {}) =>
       textsOf(await run('ZRANGE', key, String(start), String(stop), ...(options.reverse ? ['REV'] : []))),
+    async zPage(key, maxScore, offset, count) {
+      const limits = ['BYSCORE', 'REV', 'LIMIT', String(offset), String(count), 'WITHSCORES'];
+      const pairs = textsOf(await run('ZRANGE', key, String(maxScore), '-inf', ...limits));
+      const page: { member: string; score: number }[] = [];
+      for (let i = 0; i + 1 < pairs.length; i += 2) page.push({ member: pairs[i] ?? '', score: Number(pairs[i + 1]) });
+      return page;
+    },
     xRange: async (key, start, end, count) =>
       entriesOf(await run('XRANGE', key, start, end, ...(count === undefined ? [] : ['COUNT', String(count)]))),
     xRead: (after, blockMs, count) => readStreams(send, after, blockMs, count),

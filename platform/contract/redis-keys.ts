@@ -3,7 +3,7 @@ import type { ContentId } from './ids.ts';
 import type { Role } from './nodes.ts';
 import type { RecordKind } from './object-keys.ts';
 
-/** String: marker that the index was built. Missing: any role starts the rebuild under the lease `rebuild`. */
+/** String: `built`, or `building:{token}` during a rebuild. Anything but `built`: any role starts the rebuild under the lease `rebuild`. */
 export const indexMarkerKey = 'hw:index';
 /** Sorted set id -> created_at (ms since epoch). Written by the records adapter and the rebuild, read for lists. */
 export const recordIndexKey = (kind: RecordKind) => `hw:records:${kind}` as const;
