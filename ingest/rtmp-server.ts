@@ -1,0 +1,349 @@
+// The RTMP door: node-media-server's protocol and session under our own listener, limits and callbacks. The one file that names the package.
+// Its stock handlers trust the network (docs/decisions); here every callback is ours, and whatever a peer sends ends its own connection at most.
+import { createServer, type Server, type Socket } from 'node:net';
+import logger from 'node-media-server/src/core/logger.js';
+import Rtmp from 'node-media-server/src/protocol/rtmp.js';
+import RtmpSession from 'node-media-server/src/session/rtmp_session.js';
+import { codeOf, messageOf } from '../platform/runtime/errors.ts';
+import { listen } from '../platform/runtime/http-server.ts';
+import type { Component } from '../platform/runtime/lifecycle.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import { checkAmf0 } from './amf-guard.ts';
+import { PublishRefused, RtmpMalformed } from './errors.ts';
+import type { FlvTag } from './flv-tag.ts';
+import {
+  applicationOf,
+  type EndReason,
+  keyOf,
+  type Publication,
+  type PublisherConnection,
+  type PublisherGate,
+  RTMP_APP,
+  RTMP_LIMITS,
+} from './rtmp-protocol.ts';
+
+// The package logs stream names, which are keys here, to stdout.
+logger.log = () => undefined;
+
+const TYPE = {
+  chunkSize: 1,
+  abort: 2,
+  windowAck: 5,
+  audio: 8,
+  video: 9,
+  data3: 15,
+  command3: 17,
+  data: 18,
+  command: 20,
+};
+const HANDSHAKE_DONE = 3;
+const NO_BYTES = Buffer.alloc(0);
+/** Acknowledged at least this often when the peer asks for nothing else. Unit: bytes. */
+const ACK_WINDOW = { min: 64 * 1024, fallback: 2_500_000 };
+
+/** What the guarded protocol reports. A throw from any of them ends the connection. */
+type ProtocolEvents = {
+  isPublishing(): boolean;
+  /** @throws PublishRefused */
+  publish(key: string): void;
+  media(tag: FlvTag): void;
+  finished(): void;
+};
+
+/** The package's chunk parser with limits in front of each allocation and each decode. */
+class GuardedRtmp extends Rtmp {
+  private readonly events: ProtocolEvents;
+  private assemblyBytes = 0;
+  private commands = 0;
+  private isConnected = false;
+
+  constructor(events: ProtocolEvents) {
+    super();
+    this.events = events;
+  }
+
+  override packetParse(): void {
+    const fmt = this.byte(0) >> 6;
+    const cid = this.chunkStreamId();
+    const known = this.inPackets.get(cid);
+    if (known === undefined) {
+      if (fmt > 1) throw new RtmpMalformed('a chunk that continues nothing');
+      if (this.inPackets.size >= RTMP_LIMITS.chunkStreams) throw new RtmpMalformed('too many chunk streams');
+    } else if (known.bytes > 0 && fmt !== 3) throw new RtmpMalformed('a message header inside a message');
+    const packet = known ?? {
+      header: { fmt, cid, timestamp: 0, length: 0, type: 0, stream_id: 0 },
+      clock: 0,
+      payload: NO_BYTES,
+      capacity: 0,
+      bytes: 0,
+    };
+    this.inPackets.set(cid, packet);
+    this.parserPacket = packet;
+    packet.header.fmt = fmt;
+    this.chunkMessageHeaderRead();
+  }
+
+  /** The package's own formula for the three-byte form is wrong. Source: RTMP 1.0, 5.3.1.1. */
+  private chunkStreamId(): number {
+    if (this.parserBasicBytes === 3) return 64 + this.byte(1) + this.byte(2) * 256;
+    return this.parserBasicBytes === 2 ? 64 + this.byte(1) : this.byte(0) & 0x3f;
+  }
+
+  private byte(at: number): number {
+    return this.parserBuffer[at] ?? 0;
+  }
+
+  /** Called before the first byte of each message. */
+  override packetAlloc(): void {
+    const packet = this.parserPacket;
+    const { type, length } = packet.header;
+    const isMedia = type === TYPE.audio || type === TYPE.video;
+    const isData = type === TYPE.data || type === TYPE.data3;
+    if ((isMedia || isData) && !this.events.isPublishing()) throw new RtmpMalformed('media before it may publish');
+    if (!isMedia && length > (isData ? RTMP_LIMITS.dataBytes : RTMP_LIMITS.commandBytes))
+      throw new RtmpMalformed(`a message of ${length} bytes`);
+    // Timestamps wrap after 49.7 days; the package would drop everything from then on.
+    packet.clock %= 2 ** 32;
+    const before = packet.payload.length;
+    super.packetAlloc();
+    this.assemblyBytes += packet.payload.length - before;
+    const limit = this.events.isPublishing() ? RTMP_LIMITS.assemblyBytes : RTMP_LIMITS.strangerBytes;
+    if (this.assemblyBytes > limit) throw new RtmpMalformed('more than a connection may buffer');
+  }
+
+  override controlHandler(): void {
+    const { header, payload } = this.parserPacket;
+    if (header.length < 4) throw new RtmpMalformed('a cut control message');
+    const value = payload.readUInt32BE(0);
+    const { min, max } = RTMP_LIMITS.chunkBytes;
+    if (header.type === TYPE.chunkSize && (value < min || value > max)) throw new RtmpMalformed('a wrong chunk size');
+    const aborted = header.type === TYPE.abort ? this.inPackets.get(value) : undefined;
+    if (aborted !== undefined) aborted.bytes = 0;
+    super.controlHandler();
+  }
+
+  override invokeHandler(): void {
+    this.commands += 1;
+    if (this.commands > RTMP_LIMITS.commands) throw new RtmpMalformed('too many commands');
+    const { header, payload } = this.parserPacket;
+    checkAmf0(payload.subarray(header.type === TYPE.command3 ? 1 : 0, header.length));
+    super.invokeHandler();
+  }
+
+  override dataHandler(): void {
+    const { header, payload, clock } = this.parserPacket;
+    this.events.media({ type: header.type, timestamp: clock, body: payload.subarray(0, header.length) });
+  }
+
+  override onConnect(message: Rtmp.RtmpInvoke): void {
+    const { cmdObj } = message;
+    if (this.isConnected || typeof cmdObj !== 'object' || cmdObj === null) throw new RtmpMalformed('a wrong connect');
+    const app = 'app' in cmdObj ? applicationOf(cmdObj.app) : null;
+    if (app !== RTMP_APP) throw new PublishRefused('app');
+    this.isConnected = true;
+    // AMF3 is never agreed to: the library decodes AMF0 alone.
+    super.onConnect({ ...message, cmdObj: { ...cmdObj, app, objectEncoding: 0 } });
+  }
+
+  override onPublish(message: Rtmp.RtmpInvoke): void {
+    const key = keyOf(message.streamName);
+    if (!this.isConnected || key === null || this.events.isPublishing()) throw new RtmpMalformed('a wrong publish');
+    this.streamId = this.parserPacket.header.stream_id;
+    try {
+      this.events.publish(key);
+    } catch (thrown) {
+      if (thrown instanceof PublishRefused)
+        this.sendStatusMessage(this.streamId, 'error', 'NetStream.Publish.BadName', 'publishing was refused');
+      throw thrown;
+    }
+    this.streamName = 'stream';
+    this.respondPublish();
+  }
+
+  override onPlay(): void {
+    throw new PublishRefused('play');
+  }
+
+  override onDeleteStream(): void {
+    this.events.finished();
+  }
+}
+
+/** One connection from accept to close. */
+class PublisherSession extends RtmpSession implements PublisherConnection {
+  readonly remote: string;
+  /** When the connection is given up, on the steady clock. Unit: ms. */
+  deadline = performance.now() + RTMP_LIMITS.handshakeMs;
+  private phase: 'handshake' | 'command' | 'publishing' | 'over' = 'handshake';
+  private publication: Publication | null = null;
+  private acknowledged = 0;
+  private readonly gate: PublisherGate;
+  private readonly silenceMs: number;
+  private readonly log: Logger;
+
+  constructor(socket: Socket, gate: PublisherGate, silenceMs: number, log: Logger) {
+    super(socket);
+    this.gate = gate;
+    this.silenceMs = silenceMs;
+    this.log = log;
+    this.remote = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
+    this.rtmp = new GuardedRtmp({
+      isPublishing: () => this.phase === 'publishing',
+      publish: (key) => this.publish(key),
+      media: (tag) => this.media(tag),
+      finished: () => this.close('finished'),
+    });
+  }
+
+  override onData = (data: Buffer): void => {
+    if (this.phase === 'over') return;
+    this.inBytes += data.length;
+    try {
+      const fault = this.rtmp.parserData(data);
+      if (fault !== null) throw new RtmpMalformed(fault);
+      this.afterData();
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  };
+
+  override onOutput = (buffer: Buffer): void => {
+    if (!this.socket.destroyed) this.socket.write(buffer);
+  };
+
+  override onClose = (): void => this.end('closed');
+  override onError = (): void => undefined;
+  // The package's own callbacks are never reached: the guarded protocol reports to us.
+  override onConnect = (): void => undefined;
+  override onPush = (): void => undefined;
+  override onPlay = (): void => undefined;
+  override onPacket = (): void => undefined;
+
+  override close = (reason: EndReason = 'closed'): void => {
+    this.end(reason);
+    this.socket.destroy();
+  };
+
+  /** The time for what should have happened is over. */
+  expire(): void {
+    if (this.phase === 'handshake') this.gate.turnedAway('handshake-timeout');
+    if (this.phase === 'command') this.gate.turnedAway('publish-timeout');
+    this.close('silent');
+  }
+
+  private publish(key: string): void {
+    const answer = this.gate.admit(key, this);
+    if (typeof answer === 'string') throw new PublishRefused(answer);
+    this.publication = answer;
+    this.phase = 'publishing';
+    this.isPublisher = true;
+    this.deadline = performance.now() + this.silenceMs;
+  }
+
+  private media(tag: FlvTag): void {
+    if (this.phase !== 'publishing') return;
+    this.deadline = performance.now() + this.silenceMs;
+    this.publication?.onTag(tag);
+  }
+
+  private afterData(): void {
+    if (this.phase === 'handshake' && this.rtmp.handshakeState === HANDSHAKE_DONE) {
+      this.phase = 'command';
+      this.deadline = performance.now() + RTMP_LIMITS.publishMs;
+    }
+    const window = Math.max(ACK_WINDOW.min, Math.min(this.rtmp.ackSize ?? ACK_WINDOW.fallback, ACK_WINDOW.fallback));
+    if (this.phase !== 'over' && this.inBytes - this.acknowledged >= window) {
+      this.acknowledged = this.inBytes;
+      this.rtmp.sendACK(this.inBytes % 2 ** 32);
+    }
+    if (this.socket.writableLength > RTMP_LIMITS.unreadBytes)
+      throw new RtmpMalformed('commands without reading answers');
+  }
+
+  private fail(thrown: unknown): void {
+    if (this.phase === 'over') return;
+    const wasPublishing = this.phase === 'publishing';
+    if (thrown instanceof PublishRefused) {
+      this.log.info('publisher refused', { reason: thrown.reason, remote: this.remote });
+      this.gate.turnedAway(thrown.reason);
+      this.end('closed');
+      this.deadline = performance.now();
+      // The answer leaves first; a peer that does not read it is cut off by the write's end or the deadline.
+      this.socket.pause();
+      this.socket.write(NO_BYTES, () => this.socket.destroy());
+      return;
+    }
+    const isOurs = wasPublishing && !(thrown instanceof RtmpMalformed) && codeOf(thrown)?.startsWith('ERR_') !== true;
+    if (isOurs) this.log.error('publisher dropped', { reason: 'internal', remote: this.remote, err: thrown });
+    else this.log.info('publisher dropped', { reason: 'malformed', remote: this.remote, what: messageOf(thrown) });
+    if (!wasPublishing) this.gate.turnedAway('malformed');
+    this.close(isOurs ? 'internal' : 'malformed');
+  }
+
+  private end(reason: EndReason): void {
+    if (this.phase === 'over') return;
+    this.phase = 'over';
+    const { publication } = this;
+    this.publication = null;
+    publication?.onEnd(reason);
+  }
+}
+
+export interface RtmpServer extends Component {
+  /** Known after start(). */
+  port(): number;
+  /** Open connections, publishers and strangers. */
+  connections(): number;
+}
+
+export type RtmpServerOptions = {
+  port: number;
+  bind: string;
+  /** A publisher without a media message for this long is dropped. Unit: ms. */
+  silenceMs: number;
+  maxPublishers: number;
+};
+
+/** Connections beside publishers: those that have not yet said what they want. */
+const STRANGERS = 256;
+const SWEEP_MS = 250;
+const KEEPALIVE_MS = 10_000;
+
+/** The listener. Free of effects until start(). */
+export function createRtmpServer(options: RtmpServerOptions, gate: PublisherGate, log: Logger): RtmpServer {
+  const sessions = new Set<PublisherSession>();
+  let sweeper: NodeJS.Timeout | undefined;
+  let port = 0;
+  const server: Server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS });
+  server.maxConnections = options.maxPublishers + STRANGERS;
+  server.on('connection', (socket) => {
+    const session = new PublisherSession(socket, gate, options.silenceMs, log);
+    sessions.add(session);
+    socket.on('close', () => sessions.delete(session));
+    session.run();
+  });
+  const sweep = () => {
+    const now = performance.now();
+    for (const session of sessions) if (session.deadline < now) session.expire();
+  };
+  const stopListening = async (): Promise<void> => {
+    if (!server.listening) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const session of sessions) session.close('shutdown');
+    });
+  };
+  return {
+    port: () => port,
+    connections: () => sessions.size,
+    async start() {
+      port = await listen(server, options.port, options.bind, 'HEADWATER_RTMP_PORT');
+      server.on('error', (thrown) => log.error('rtmp listener failed', { err: thrown }));
+      sweeper = setInterval(sweep, SWEEP_MS);
+    },
+    async close() {
+      clearInterval(sweeper);
+      await stopListening();
+    },
+  };
+}

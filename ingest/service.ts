@@ -1,0 +1,222 @@
+// Builds an ingest node: RTMP door, key set, broadcasts, ring listener, and what every role has.
+import { createServer, type Server } from 'node:http';
+import { createEventBus } from '../platform/adapters/event-bus.ts';
+import { createLeases } from '../platform/adapters/leases.ts';
+import { openStorage } from '../platform/adapters/open-storage.ts';
+import { createQueue, type JobQueue } from '../platform/adapters/queue.ts';
+import { createRecords, type Records } from '../platform/adapters/records.ts';
+import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
+import { createHeartbeat } from '../platform/adapters/registry.ts';
+import type { NodeInfo } from '../platform/contract/nodes.ts';
+import { indexMarkerKey, liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
+import { closeServer, listen } from '../platform/runtime/http-server.ts';
+import {
+  type Addresses,
+  type Component,
+  type NamedComponent,
+  type Service,
+  type ServiceContext,
+  sequence,
+} from '../platform/runtime/lifecycle.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import { createPrivateServer } from '../platform/runtime/private-server.ts';
+import { type Loop, repeat } from '../platform/runtime/waits.ts';
+import { type Broadcasts, createBroadcasts } from './broadcasts.ts';
+import type { IngestConfig } from './config.ts';
+import type { BroadcastDeps } from './live-broadcast.ts';
+import { createIngestMetrics, type IngestMetrics, registerIngestGauges } from './metrics.ts';
+import { createRingApp } from './routes.ts';
+import { createRtmpServer, type RtmpServer } from './rtmp-server.ts';
+import { createStreamKeys, type StreamKeys } from './stream-keys.ts';
+import type { TermSource } from './term-watch.ts';
+
+const VERSION = '0.1.0';
+const INDEX_CHECK_MS = 2_000;
+/** Least age that the ring covers. Unit: ms. */
+const RING_MS = 30_000;
+
+type Parts = {
+  redis: RedisConnection;
+  queue: JobQueue;
+  records: Records;
+  keys: StreamKeys;
+  broadcasts: Broadcasts;
+  rtmp: RtmpServer;
+  readers: { open: number };
+  closing: AbortController;
+};
+
+/** One ingest node; effects begin at start(). */
+export function createIngest(config: IngestConfig, context: ServiceContext): Service {
+  const { log, metrics, node } = context;
+  const ingestMetrics = createIngestMetrics(metrics);
+  const redis = createRedis(config.redisUrl, log);
+  const storage = openStorage(config.storage, log);
+  const records = createRecords(storage, redis, log);
+  const queue = createQueue(config.redisUrl, ['live'], log);
+  const bus = createEventBus(redis, log);
+  const keys = createStreamKeys(redis.client, log);
+  const broadcasts = createBroadcasts({
+    node,
+    records,
+    terms: termSource(redis, queue, records, log),
+    index: { add: (broadcast, stream) => redis.client.hSet(liveBroadcastsKey, { [broadcast]: stream }) },
+    announce: async (broadcast, stream) => {
+      await bus.publish({ type: 'broadcast', id: broadcast });
+      await bus.publish({ type: 'stream', id: stream });
+    },
+    keys,
+    onEvent: (listener) => bus.on(listener),
+    maxPublishers: config.maxPublishers,
+    metrics: ingestMetrics,
+    log,
+    ringLimits: { ms: RING_MS, bytes: config.ringBytes },
+  });
+  const rtmp = createRtmpServer(
+    { port: config.rtmpPort, bind: config.bind, silenceMs: config.silenceMs, maxPublishers: config.maxPublishers },
+    broadcasts,
+    log,
+  );
+  redis.onReconnect(() => void keys.reload());
+  const parts: Parts = {
+    redis,
+    queue,
+    records,
+    keys,
+    broadcasts,
+    rtmp,
+    readers: { open: 0 },
+    closing: new AbortController(),
+  };
+  const readiness = (): string[] => [
+    ...(redis.isReady() ? [] : ['redis does not answer']),
+    ...(keys.isLoaded() ? [] : ['stream keys are not read yet']),
+  ];
+  const ring = ringListener(config, parts, readiness, ingestMetrics, log);
+  const privateServer = createPrivateServer(config.metricsPort, config.privateBind, metrics, readiness);
+  const addresses: Addresses = { url: '', public_url: null, private_url: '' };
+  registerGauges(context, parts);
+  const startedAt = Date.now();
+  const describe = (): NodeInfo => ({
+    id: node,
+    role: 'ingest',
+    ...addresses,
+    state: 'healthy',
+    started_at: startedAt,
+    pid: process.pid,
+    version: VERSION,
+    load: { publishers: broadcasts.publishers(), connections: rtmp.connections(), readers: parts.readers.open },
+    bitrates: broadcasts.bitrates(),
+  });
+  const base = (port: number): string => `http://${config.privateHost}:${port}`;
+  const named: NamedComponent[] = [
+    { name: 'redis', component: redis },
+    { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
+    { name: 'queue', component: queue },
+    { name: 'events', component: bus },
+    { name: 'index', component: indexLoop(records, log) },
+    { name: 'stream keys', component: keys },
+    { name: 'ring', component: started(ring, (port) => void (addresses.url = base(port))) },
+    { name: 'private', component: started(privateServer, (port) => void (addresses.private_url = base(port))) },
+    { name: 'broadcasts', component: broadcasts },
+    { name: 'rtmp', component: rtmp },
+    {
+      name: 'address',
+      component: {
+        async start() {
+          addresses.public_url = config.rtmpPublicUrl ?? `rtmp://localhost:${rtmp.port()}/live`;
+        },
+        close: async () => undefined,
+      },
+    },
+    { name: 'heartbeat', component: createHeartbeat(redis, describe, log) },
+  ];
+  return { ...sequence(named, log), addresses: () => addresses };
+}
+
+function started(
+  server: { start(): Promise<number>; close(): Promise<void> },
+  tell: (port: number) => void,
+): Component {
+  return {
+    async start() {
+      tell(await server.start());
+    },
+    close: () => server.close(),
+  };
+}
+
+function ringListener(
+  config: IngestConfig,
+  parts: Parts,
+  readiness: () => string[],
+  metrics: IngestMetrics,
+  log: Logger,
+): { start(): Promise<number>; close(): Promise<void> } {
+  const app = createRingApp({
+    ring: (id) => parts.broadcasts.ring(id),
+    internalSecret: config.internalSecret,
+    readiness,
+    onReader: (change) => {
+      if (change === 'lagged') metrics.lagged.add();
+      else parts.readers.open += change === 'came' ? 1 : -1;
+    },
+    closing: parts.closing.signal,
+    log,
+  });
+  const server: Server = createServer(app);
+  // Bodies are endless by design; only the head of a request has a limit.
+  server.requestTimeout = 0;
+  return {
+    start: () => listen(server, config.ringPort, config.privateBind, 'HEADWATER_PORT'),
+    async close() {
+      parts.closing.abort();
+      await closeServer(server, 1_000);
+    },
+  };
+}
+
+function termSource(redis: RedisConnection, queue: JobQueue, records: Records, log: Logger): TermSource {
+  const leases = createLeases(redis, log);
+  return {
+    holder: (lease) => leases.holder(lease),
+    jobState: (jobId) => queue.state('live', jobId),
+    enqueue: (jobId, payload) => queue.enqueue('live', jobId, payload),
+    isIndexed: () => redis.client.exists(indexMarkerKey),
+    async term(id): ReturnType<TermSource['term']> {
+      const record = (await records.get('broadcast', id))?.value;
+      return record === undefined || record.status === 'ended' ? null : record.term;
+    },
+  };
+}
+
+/** Builds the index anew when Redis lost it. */
+function indexLoop(records: Records, log: Logger): Component {
+  let loop: Loop | null = null;
+  return {
+    async start() {
+      await records.ensureIndex();
+      loop = repeat(
+        INDEX_CHECK_MS,
+        () => records.ensureIndex(),
+        (thrown) => log.warn('index not checked', { err: thrown }),
+      );
+    },
+    async close() {
+      await loop?.close();
+      loop = null;
+    },
+  };
+}
+
+function registerGauges(context: ServiceContext, parts: Parts): void {
+  const { broadcasts, rtmp, readers } = parts;
+  registerIngestGauges(context.metrics, {
+    publishers: () => broadcasts.publishers(),
+    connections: () => rtmp.connections(),
+    broadcasts: () => broadcasts.count(),
+    readers: () => readers.open,
+    ringBytes: () => broadcasts.ringBytes(),
+    bitrateBps: () => Object.values(broadcasts.bitrates()).reduce((sum, rate) => sum + rate, 0),
+  });
+}

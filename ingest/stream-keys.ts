@@ -1,0 +1,100 @@
+// Stream keys in memory: SHA-256 of each key -> its stream. Read anew every two seconds, at each hint and after a Redis reconnect.
+import { createHash } from 'node:crypto';
+import { StreamId } from '../platform/contract/ids.ts';
+import { indexMarkerKey, streamKeyIndexKey } from '../platform/contract/redis-keys.ts';
+import { messageOf } from '../platform/runtime/errors.ts';
+import type { Component } from '../platform/runtime/lifecycle.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import { type Loop, repeat } from '../platform/runtime/waits.ts';
+
+/** The part of Redis that the key set reads. */
+export interface KeySource {
+  get(key: string): Promise<string | null>;
+  hGetAll(key: string): Promise<Record<string, string>>;
+}
+
+export interface StreamKeys extends Component {
+  /** The stream a key publishes to, at once. */
+  find(key: string): { stream: StreamId; hash: string } | null;
+  /** Whether a hash found earlier still names this stream. */
+  holds(hash: string, stream: StreamId): boolean;
+  /** Reads the set now; what Redis cannot vouch for changes nothing. Never throws. */
+  reload(): Promise<void>;
+  /** Called after each read that changed the set. */
+  onChange(listener: () => void): void;
+  /** A whole set was read at least once. */
+  isLoaded(): boolean;
+}
+
+/** SHA-256 (hex), as StreamRecord.key_hash. */
+export const hashKey = (key: string): string => createHash('sha256').update(key).digest('hex');
+
+const POLL_MS = 2_000;
+const REPORT_EVERY_MS = 30_000;
+
+/**
+ * @param source Redis; while it is away, or its index is being rebuilt, the last good set stands
+ */
+export function createStreamKeys(source: KeySource, log: Logger): StreamKeys {
+  let known = new Map<string, StreamId>();
+  let isLoaded = false;
+  let loop: Loop | null = null;
+  let reading: Promise<void> | null = null;
+  let reportedAt = Number.NEGATIVE_INFINITY;
+  const listeners: (() => void)[] = [];
+
+  const read = async (): Promise<void> => {
+    // The marker is written last by a rebuild and vanishes with the rest: seen before and after, the hash between is whole.
+    if ((await source.get(indexMarkerKey)) === null) return;
+    const hash = await source.hGetAll(streamKeyIndexKey);
+    if ((await source.get(indexMarkerKey)) === null) return;
+    const fresh = new Map<string, StreamId>();
+    for (const [key, value] of Object.entries(hash)) {
+      const stream = StreamId.safeParse(value);
+      if (stream.success) fresh.set(key, stream.data);
+    }
+    const isSame = isLoaded && fresh.size === known.size && [...fresh].every(([key, id]) => known.get(key) === id);
+    known = fresh;
+    isLoaded = true;
+    if (!isSame) for (const listener of listeners) listener();
+  };
+  const report = (thrown: unknown): void => {
+    if (performance.now() - reportedAt < REPORT_EVERY_MS) return;
+    reportedAt = performance.now();
+    log.warn('stream keys not read', { reason: messageOf(thrown) });
+  };
+  const readOnce = async (): Promise<void> => {
+    try {
+      await read();
+    } catch (thrown) {
+      report(thrown);
+    }
+  };
+  const reload = async (): Promise<void> => {
+    // A read that is under way may have passed the change that the caller knows of: wait for it, then read again.
+    while (reading !== null) await reading;
+    reading = readOnce().finally(() => {
+      reading = null;
+    });
+    await reading;
+  };
+  return {
+    find(key) {
+      const hash = hashKey(key);
+      const stream = known.get(hash);
+      return stream === undefined ? null : { stream, hash };
+    },
+    holds: (hash, stream) => known.get(hash) === stream,
+    reload,
+    onChange: (listener) => void listeners.push(listener),
+    isLoaded: () => isLoaded,
+    async start() {
+      await reload();
+      loop = repeat(POLL_MS, reload, report);
+    },
+    async close() {
+      await loop?.close();
+      loop = null;
+    },
+  };
+}
