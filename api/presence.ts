@@ -1,0 +1,41 @@
+// What the registry says is on: viewers over all edges, publishers' bit rates, where viewers find an edge.
+import type { NodeInfo, Role } from '../platform/contract/nodes.ts';
+import type { PlaybackEntry } from '../platform/contract/records.ts';
+import { embedPath, watchPath } from '../platform/contract/routes.ts';
+
+export interface NodeSource {
+  nodes(role: Role): NodeInfo[];
+}
+
+export interface Presence {
+  viewers(playbackIds: PlaybackEntry[]): number;
+  /** Unit: bit/s. */
+  bitrate(stream: string): number;
+  /** Absolute watch and embed addresses on the first edge; null without an edge or a playback id. */
+  links(playbackIds: PlaybackEntry[]): {
+    playback_id: string | null;
+    watch_url: string | null;
+    embed_url: string | null;
+  };
+}
+
+/** @param edgePublicUrls the edges' addresses as set; empty: as they registered */
+export function createPresence(source: NodeSource, edgePublicUrls: string[]): Presence {
+  const sum = (values: (number | undefined)[]) => values.reduce<number>((total, value) => total + (value ?? 0), 0);
+  const firstEdge = (): string | null => {
+    if (edgePublicUrls[0] !== undefined) return edgePublicUrls[0];
+    const urls = source.nodes('edge').filter((node) => node.state === 'healthy');
+    return urls.map((node) => node.public_url ?? node.url).sort()[0] ?? null;
+  };
+  return {
+    viewers: (playbackIds) =>
+      sum(source.nodes('edge').flatMap((node) => playbackIds.map((entry) => node.viewers?.[entry.id]))),
+    bitrate: (stream) => sum(source.nodes('ingest').map((node) => node.bitrates?.[stream])),
+    links(playbackIds) {
+      const id = playbackIds.find((entry) => entry.policy === 'public')?.id ?? playbackIds[0]?.id ?? null;
+      const edge = firstEdge();
+      if (id === null || edge === null) return { playback_id: id, watch_url: null, embed_url: null };
+      return { playback_id: id, watch_url: `${edge}${watchPath(id)}`, embed_url: `${edge}${embedPath(id)}` };
+    },
+  };
+}

@@ -1,0 +1,135 @@
+// Where the reconciler's questions are answered: store, Redis, queue, registry.
+
+import type { EventBus } from '../platform/adapters/event-bus.ts';
+import type { Leases } from '../platform/adapters/leases.ts';
+import type { Records } from '../platform/adapters/records.ts';
+import type { RedisConnection } from '../platform/adapters/redis.ts';
+import type { Registry } from '../platform/adapters/registry.ts';
+import type { ObjectStorage } from '../platform/adapters/storage.ts';
+import { AssetId, BroadcastId, StreamId, UploadId } from '../platform/contract/ids.ts';
+import { RECORD_KINDS, type RecordKind, recordPrefix } from '../platform/contract/object-keys.ts';
+import type { AssetRecord, RecordOf } from '../platform/contract/records.ts';
+import { indexMarkerKey, leases as leaseNames, liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import type { Assets } from './assets.ts';
+import type { LiveStreams } from './live-streams.ts';
+import type { JobRow } from './overview.ts';
+import type { OpenThing, ReconcilerDeps } from './reconciler.ts';
+import { readChain } from './upload-chunks.ts';
+import type { Uploads } from './uploads.ts';
+import type { VodJobs } from './vod-jobs.ts';
+
+export type ReconcilerParts = {
+  records: Records;
+  storage: ObjectStorage;
+  redis: RedisConnection;
+  leases: Leases;
+  registry: Registry;
+  events: EventBus;
+  jobs: (limit: number) => Promise<JobRow[]>;
+  vodJobs: VodJobs;
+  assets: Assets;
+  uploads: Uploads;
+  streams: LiveStreams;
+  repaired: (kind: string) => void;
+  log: Logger;
+};
+
+/** Newest things of a kind that a pass looks at. */
+const RECENT = 50;
+/** The registry's word counts while it is this fresh. Unit: ms. */
+const REGISTRY_FRESH_MS = 5_000;
+
+/** Name below `records/{kind}/` -> what to look at; null for a name that is no id. */
+function thingOf(kind: RecordKind, name: string): OpenThing | null {
+  const schemas = { asset: AssetId, upload: UploadId, stream: StreamId, broadcast: BroadcastId } as const;
+  const id = schemas[kind].safeParse(name);
+  return id.success ? ({ kind, id: id.data } as OpenThing) : null;
+}
+
+async function* everyRecord(storage: Pick<ObjectStorage, 'list'>): AsyncIterable<OpenThing> {
+  for (const kind of RECORD_KINDS) {
+    const prefix = recordPrefix(kind);
+    for await (const entry of storage.list(prefix)) {
+      const thing = thingOf(kind, entry.key.slice(prefix.length).split('/')[0] ?? '');
+      if (thing) yield thing;
+    }
+  }
+}
+
+async function recentThings(parts: ReconcilerParts): Promise<OpenThing[]> {
+  const kinds = ['asset', 'upload', 'stream'] as const;
+  const pages = await Promise.all(
+    kinds.map(async (kind) => {
+      const page = await parts.records.list(kind, { limit: RECENT, cursor: null });
+      return page.values.flatMap((value) => thingOf(kind, value.id) ?? []);
+    }),
+  );
+  const live = Object.keys(await parts.redis.client.hGetAll(liveBroadcastsKey));
+  return [...pages.flat(), ...live.flatMap((id) => thingOf('broadcast', id) ?? [])];
+}
+
+async function lastFailure(parts: ReconcilerParts, asset: AssetRecord) {
+  const mine = (await parts.jobs(500)).filter((job) => job.id.split(':')[1] === asset.id);
+  const latest = mine.sort((a, b) => b.created_at - a.created_at)[0];
+  if (latest?.state !== 'failed' || latest.finished_at === null) return null;
+  return { finishedAt: latest.finished_at, reason: latest.failed_reason ?? 'the job failed' };
+}
+
+async function endBroadcast(parts: ReconcilerParts, id: BroadcastId): Promise<void> {
+  let isNew = false;
+  await parts.records.update('broadcast', id, (b) => {
+    isNew = b.status !== 'ended';
+    return isNew ? { ...b, status: 'ended', ended_at: Date.now(), ingest: null } : null;
+  });
+  await parts.redis.client.hDel(liveBroadcastsKey, id);
+  if (isNew) await parts.events.publish({ type: 'broadcast', id });
+}
+
+/** Wires the reconciler to the parts of the api. */
+export function reconcilerDeps(parts: ReconcilerParts): ReconcilerDeps {
+  const { records, leases, registry, assets, uploads } = parts;
+  const read = async <K extends RecordKind>(kind: K, id: string): Promise<RecordOf[K] | null> =>
+    (await records.get(kind, id))?.value ?? null;
+  return {
+    asset: (id) => read('asset', id),
+    upload: (id) => read('upload', id),
+    stream: (id) => read('stream', id),
+    broadcast: (id) => read('broadcast', id),
+    everything: () => everyRecord(parts.storage),
+    recent: () => recentThings(parts),
+    indexMark: () => parts.redis.client.get(indexMarkerKey),
+    async hasHolder(lease) {
+      const name =
+        'vod' in lease
+          ? leaseNames.vod(lease.vod)
+          : 'live' in lease
+            ? leaseNames.live(lease.live)
+            : leaseNames.upload(lease.upload);
+      return (await leases.holder(name)) !== null;
+    },
+    hasOpenJob: (asset) => parts.vodJobs.isOpen(asset.id, asset.term),
+    lastFailure: (asset) => lastFailure(parts, asset),
+    async enqueue(asset) {
+      await parts.vodJobs.ensure(asset.id, asset.term, 'reconciler');
+    },
+    failAsset: (id, type, messages) => assets.fail(id, type, messages),
+    finishAssetRemoval: (asset) => assets.finishRemoval(asset),
+    removeAsset: (id) => assets.remove(id),
+    async storedBytes(upload) {
+      const chain = await readChain(parts.storage, upload.id);
+      return chain.strays.length === 0 ? chain.offset : -1;
+    },
+    async completeUpload(id) {
+      await uploads.complete(id, 'reconciler');
+    },
+    expireUpload: (id) => uploads.expire(id),
+    finishStreamRemoval: (stream) => parts.streams.finishRemoval(stream),
+    isIngestAlive: (node) =>
+      registry.ageMs() > REGISTRY_FRESH_MS ? null : registry.nodes('ingest').some((known) => known.id === node),
+    endBroadcast: (id) => endBroadcast(parts, id),
+    now: Date.now,
+    repaired: parts.repaired,
+    log: parts.log,
+  };
+}

@@ -1,0 +1,330 @@
+// Builds the api role: adapters, nouns, express app, reconciler; start and close order.
+import { createServer, type Server } from 'node:http';
+import type { RequestHandler } from 'express';
+import { createEventBus } from '../platform/adapters/event-bus.ts';
+import { createLeases } from '../platform/adapters/leases.ts';
+import { openStorage } from '../platform/adapters/open-storage.ts';
+import { createQueue } from '../platform/adapters/queue.ts';
+import { createRecords } from '../platform/adapters/records.ts';
+import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
+import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
+import type { AssetId } from '../platform/contract/ids.ts';
+import { type NodeInfo, ROLES } from '../platform/contract/nodes.ts';
+import { leases as leaseNames, progressKey } from '../platform/contract/redis-keys.ts';
+import { messageOf } from '../platform/runtime/errors.ts';
+import { closeServer, listen } from '../platform/runtime/http-server.ts';
+import {
+  type Addresses,
+  type NamedComponent,
+  type Service,
+  type ServiceContext,
+  sequence,
+} from '../platform/runtime/lifecycle.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import { createPrivateServer } from '../platform/runtime/private-server.ts';
+import { type Loop, repeat } from '../platform/runtime/waits.ts';
+import { type Assets, createAssets } from './assets.ts';
+import type { ApiConfig } from './config.ts';
+import { createSpaceCheck, freeBytesAt } from './disk-space.ts';
+import { createEndpoints } from './endpoints.ts';
+import { createJobControl } from './job-control.ts';
+import { createLiveStreams } from './live-streams.ts';
+import { createApiMetrics, createQueueGauges } from './metrics.ts';
+import { createOverview } from './overview.ts';
+import { createPresence } from './presence.ts';
+import { createReconciler } from './reconciler.ts';
+import { reconcilerDeps } from './reconciler-deps.ts';
+import { createApiApp, statusOf } from './routes.ts';
+import { createUploadAddress } from './upload-address.ts';
+import { createUploadLocks } from './upload-locks.ts';
+import { createUploads } from './uploads.ts';
+import { createVodJobs } from './vod-jobs.ts';
+
+const RECONCILE_MS = 2_000;
+const INDEX_CHECK_MS = 2_000;
+const RECONCILER_LEASE_MS = 6_000;
+/** A sender that is silent for this long is gone; what it sent is kept. Unit: ms. */
+const SOCKET_IDLE_MS = 120_000;
+const CLOSE_GRACE_MS = 2_000;
+const VERSION = '0.1.0';
+
+/** The adapters of this role, none of them connected yet. */
+function createAdapters(config: ApiConfig, log: Logger) {
+  const redis = createRedis(config.redisUrl, log);
+  const storage = openStorage(config.storage, log);
+  return {
+    redis,
+    storage,
+    records: createRecords(storage, redis, log),
+    leases: createLeases(redis, log),
+    queue: createQueue(config.redisUrl, ['vod', 'live'], log),
+    registry: createRegistry(redis, [...ROLES], log),
+    events: createEventBus(redis, log),
+  };
+}
+type Adapters = ReturnType<typeof createAdapters>;
+
+/** Progress as workers report it in Redis; without Redis there is no word. */
+const progressIn = (redis: RedisConnection, log: Logger) => ({
+  async read(asset: AssetId) {
+    try {
+      const found = await redis.client.hGetAll(progressKey(asset));
+      const state = found['state'];
+      const percent = Number(found['percent'] ?? 0);
+      if (state === undefined || !Number.isFinite(percent)) return null;
+      return { state, percent: Math.max(0, Math.min(100, percent)) };
+    } catch (thrown) {
+      log.debug('progress unread', { asset, reason: messageOf(thrown) });
+      return null;
+    }
+  },
+  async remove(asset: AssetId) {
+    await redis.client.del(progressKey(asset));
+  },
+});
+
+/** The nouns of the API over the adapters. Uploads and assets end each other; the later one is reached through a late binding. */
+function createNouns(config: ApiConfig, adapters: Adapters, log: Logger) {
+  const { records, storage, queue, leases, events } = adapters;
+  const publish = events.publish.bind(events);
+  const vodJobs = createVodJobs(queue);
+  const locks = createUploadLocks({
+    acquire: (name, ttlMs) => leases.acquire(name, ttlMs),
+    askRelease: (id) => publish({ type: 'release-upload', id }),
+    log,
+  });
+  const requireSpace = createSpaceCheck(config.diskReserveBytes, [
+    () => storage.freeBytes(),
+    () => freeBytesAt(config.dataDir),
+  ]);
+  const presence = createPresence(adapters.registry, config.edgePublicUrls);
+  const late: { assets: Assets | null } = { assets: null };
+  const uploads = createUploads(config, {
+    records,
+    storage,
+    locks,
+    vodJobs,
+    publish,
+    requireSpace,
+    removeAsset: async (id) => await late.assets?.remove(id),
+    log,
+  });
+  const assets = createAssets({
+    records,
+    storage,
+    vodJobs,
+    holder: (name) => leases.holder(name),
+    progress: progressIn(adapters.redis, log),
+    abandonUpload: (id) => uploads.abandon(id),
+    publish,
+    log,
+  });
+  late.assets = assets;
+  const streams = createLiveStreams({ records, presence, publish, reconnectWindowS: config.reconnectWindowS, log });
+  return { uploads, assets, streams, locks, requireSpace, presence, vodJobs, publish };
+}
+type Nouns = ReturnType<typeof createNouns>;
+
+function createMainServer(
+  config: ApiConfig,
+  context: ServiceContext,
+  adapters: Adapters,
+  nouns: Nouns,
+  readiness: () => string[],
+) {
+  const metrics = createApiMetrics(context.metrics);
+  createQueueGauges(context.metrics, adapters.queue, context.log);
+  const endpoints = createEndpoints({
+    ...nouns,
+    jobs: createJobControl({ assets: nouns.assets, records: adapters.records, publish: nouns.publish }),
+    overview: createOverview({
+      assets: nouns.assets,
+      streams: nouns.streams,
+      jobs: (name, limit) => adapters.queue.list(name, limit),
+      nodes: adapters.registry,
+      presence: nouns.presence,
+      rtmpUrl: config.rtmpUrl,
+      storageDescription: adapters.storage.description,
+      now: Date.now,
+    }),
+    rtmpUrl: config.rtmpUrl,
+    publicUrl: config.publicUrl,
+    tokenId: config.adminToken.split(':')[0] ?? '',
+  });
+  const uploadAddress: RequestHandler = createUploadAddress({
+    uploads: nouns.uploads,
+    storage: adapters.storage,
+    locks: nouns.locks,
+    requireSpace: nouns.requireSpace,
+    publicUrl: config.publicUrl,
+    uploadMaxBytes: config.uploadMaxBytes,
+    onStored: (bytes) => metrics.receivedBytes.add({}, bytes),
+    statusOf,
+    log: context.log,
+  });
+  const app = createApiApp({
+    endpoints,
+    uploadAddress,
+    adminToken: config.adminToken,
+    publicUrl: config.publicUrl,
+    readiness,
+    metrics,
+    log: context.log,
+  });
+  const server = createServer({ requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 10_000 }, app);
+  server.timeout = SOCKET_IDLE_MS;
+  return { server, metrics };
+}
+
+/** Repairs while this process holds the lease; other api processes wait for it to lapse. */
+function createRepairLoop(
+  adapters: Adapters,
+  nouns: Nouns,
+  repaired: (kind: string) => void,
+  log: Logger,
+): NamedComponent {
+  const reconciler = createReconciler(
+    reconcilerDeps({ ...adapters, ...nouns, jobs: (limit) => adapters.queue.list('vod', limit), repaired, log }),
+  );
+  let loop: Loop | null = null;
+  let lease: Awaited<ReturnType<Adapters['leases']['acquire']>> = null;
+  let unlisten: () => void = () => undefined;
+  return {
+    name: 'reconciler',
+    component: {
+      async start() {
+        unlisten = adapters.events.on((event) => {
+          if (event.type === 'asset' || event.type === 'stream' || event.type === 'broadcast')
+            reconciler.touch({ kind: event.type, id: event.id } as Parameters<typeof reconciler.touch>[0]);
+          if (event.type === 'release-upload') nouns.locks.release(event.id);
+        });
+        const step = async (signal: AbortSignal) => {
+          if (lease === null || lease.lost.aborted)
+            lease = await adapters.leases.acquire(leaseNames.reconciler, RECONCILER_LEASE_MS);
+          if (lease !== null) await reconciler.pass(AbortSignal.any([signal, lease.lost]));
+        };
+        loop = repeat(RECONCILE_MS, step, (thrown) =>
+          log.warn('reconciler pass failed', { reason: messageOf(thrown) }),
+        );
+      },
+      async close() {
+        unlisten();
+        await loop?.close();
+        await lease?.release();
+        loop = null;
+        lease = null;
+      },
+    },
+  };
+}
+
+/** Keeps the Redis index in place while the process runs. */
+function createIndexLoop({ records }: Adapters, log: Logger): NamedComponent {
+  let loop: Loop | null = null;
+  return {
+    name: 'index',
+    component: {
+      async start() {
+        await records.ensureIndex();
+        loop = repeat(
+          INDEX_CHECK_MS,
+          () => records.ensureIndex(),
+          (thrown) => log.warn('index check failed', { reason: messageOf(thrown) }),
+        );
+      },
+      async close() {
+        await loop?.close();
+        loop = null;
+      },
+    },
+  };
+}
+
+type Listeners = { server: Server; privateServer: ReturnType<typeof createPrivateServer> };
+type Life = { isStarted: boolean; isDraining: boolean; startedAt: number; addresses: Addresses };
+
+function listenerParts(config: ApiConfig, life: Life, { server, privateServer }: Listeners): NamedComponent[] {
+  return [
+    {
+      name: 'private listener',
+      component: {
+        async start() {
+          const port = await privateServer.start();
+          life.addresses.private_url = `http://${config.privateHost}:${port}`;
+        },
+        close: () => privateServer.close(),
+      },
+    },
+    {
+      name: 'listener',
+      component: {
+        async start() {
+          const port = await listen(server, config.port, config.bind, 'HEADWATER_API_PORT');
+          life.addresses.url = `http://${config.privateHost}:${port}`;
+        },
+        drain: () => closeServer(server, CLOSE_GRACE_MS),
+        close: () => closeServer(server, 0),
+      },
+    },
+  ];
+}
+
+const describe = (config: ApiConfig, context: ServiceContext, life: Life): NodeInfo => ({
+  id: context.node,
+  role: 'api',
+  url: life.addresses.url,
+  public_url: config.publicUrl,
+  private_url: life.addresses.private_url,
+  state: life.isDraining ? 'draining' : 'healthy',
+  started_at: life.startedAt,
+  pid: process.pid,
+  version: VERSION,
+  load: {},
+});
+
+/** The api role; free of effects until start(). */
+export function createApi(config: ApiConfig, context: ServiceContext): Service {
+  const { log } = context;
+  const adapters = createAdapters(config, log);
+  const nouns = createNouns(config, adapters, log);
+  const life: Life = {
+    isStarted: false,
+    isDraining: false,
+    startedAt: Date.now(),
+    addresses: { url: '', public_url: config.publicUrl, private_url: '' },
+  };
+  const readiness = () => [
+    ...(life.isStarted ? [] : ['starting']),
+    ...(life.isDraining ? ['draining'] : []),
+    ...(adapters.redis.isReady() ? [] : ['redis does not answer']),
+  ];
+  const { server, metrics } = createMainServer(config, context, adapters, nouns, readiness);
+  const privateServer = createPrivateServer(config.privatePort, config.privateBind, context.metrics, readiness);
+  const parts = sequence(
+    [
+      { name: 'redis', component: adapters.redis },
+      { name: 'storage', component: { start: () => adapters.storage.prove(), close: () => adapters.storage.close() } },
+      createIndexLoop(adapters, log),
+      { name: 'events', component: adapters.events },
+      { name: 'registry', component: adapters.registry },
+      { name: 'queue', component: adapters.queue },
+      createRepairLoop(adapters, nouns, (kind) => metrics.repairs.add({ kind }), log),
+      ...listenerParts(config, life, { server, privateServer }),
+      { name: 'heartbeat', component: createHeartbeat(adapters.redis, () => describe(config, context, life), log) },
+    ],
+    log,
+  );
+  return {
+    addresses: () => life.addresses,
+    async start() {
+      await parts.start();
+      life.isStarted = true;
+      log.info('api listening', { url: life.addresses.url, storage: adapters.storage.description });
+    },
+    async drain() {
+      life.isDraining = true;
+      await parts.drain();
+    },
+    close: () => parts.close(),
+  };
+}
