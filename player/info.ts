@@ -1,0 +1,62 @@
+// Small JSON questions to the edges: what an id shows, the catalog, the list of edges.
+import type { Catalog, EdgeList, PlaybackInfo } from '../platform/contract/playback.ts';
+import { requestFromEdges } from './edge-request.ts';
+import type { EdgeRing } from './edges.ts';
+import type { ViewerEvent } from './viewer.ts';
+
+/** How often the list of edges is read again. Unit: ms. */
+export const EDGES_EVERY_MS = 30_000;
+
+async function ask(
+  ring: EdgeRing,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ status: number; body: unknown; base: string }> {
+  const answer = await requestFromEdges(`${ring.bases[0] ?? ''}${path}`, ring, {
+    signal,
+    firstByteMs: 1_500,
+    lastFirstByteMs: 5_000,
+    silenceMs: 3_000,
+    rounds: 1,
+  });
+  const isFound = answer.status === 200;
+  const body: unknown = isFound ? JSON.parse(new TextDecoder().decode(answer.bytes)) : null;
+  return { status: answer.status, body, base: new URL(answer.url).origin };
+}
+
+/** What an id shows now, as an event for the page's state; never throws. */
+export async function askInfo(ring: EdgeRing, path: string, signal: AbortSignal): Promise<ViewerEvent> {
+  try {
+    const { status, body } = await ask(ring, path, signal);
+    if (status === 404 || status === 400) return { type: 'missing' };
+    return status === 200 ? { type: 'answer', info: body as PlaybackInfo } : { type: 'unreachable' };
+  } catch {
+    return { type: 'unreachable' };
+  }
+}
+
+/** Public streams and videos; null when no edge answers. */
+export async function askCatalog(ring: EdgeRing, signal: AbortSignal): Promise<Catalog | null> {
+  try {
+    return (await ask(ring, '/catalog.json', signal)).body as Catalog | null;
+  } catch {
+    return null;
+  }
+}
+
+/** Reads the list of edges into the ring; a failure leaves the list as it is. */
+export async function refreshEdges(ring: EdgeRing, signal: AbortSignal): Promise<void> {
+  try {
+    const { body, base } = await ask(ring, '/edges.json', signal);
+    if (body !== null) ring.update((body as EdgeList).edges, base);
+  } catch {
+    // The page goes on with the edges it knows; the next reading comes in half a minute.
+  }
+}
+
+/** Reads the list of edges now and every half minute until the signal ends. */
+export function keepEdgesFresh(ring: EdgeRing, signal: AbortSignal): void {
+  void refreshEdges(ring, signal);
+  const timer = setInterval(() => void refreshEdges(ring, signal), EDGES_EVERY_MS);
+  signal.addEventListener('abort', () => clearInterval(timer));
+}
