@@ -68,57 +68,105 @@ async function removePrefix(storage: AssetsDeps['storage'], prefix: string): Pro
   if (batch.length > 0) await storage.delete(batch);
 }
 
+async function follow(deps: AssetsDeps, what: string, asset: AssetId, step: () => Promise<unknown>): Promise<void> {
+  try {
+    await step();
+  } catch (thrown) {
+    deps.log.warn(`${what} left to the reconciler`, { asset, reason: messageOf(thrown) });
+  }
+}
+
+async function getAsset(deps: AssetsDeps, id: AssetId): Promise<Versioned<AssetRecord>> {
+  const found = await deps.records.get('asset', id);
+  if (!found || found.value.status === 'deleting') throw new NotFound('asset');
+  return found;
+}
+
+async function failAsset(deps: AssetsDeps, id: AssetId, type: string, messages: string[]): Promise<void> {
+  await deps.records.update('asset', id, (a) =>
+    a.status === 'preparing' ? { ...a, status: 'errored', errors: { type, messages } } : null,
+  );
+  await follow(deps, 'event', id, () => deps.publish({ type: 'asset', id }));
+}
+
+async function finishRemoval(deps: AssetsDeps, asset: AssetRecord): Promise<boolean> {
+  const { records, storage } = deps;
+  const deadline = Date.now() + WORKER_STOP_MS;
+  while ((await deps.holder(leaseNames.vod(asset.id))) !== null) {
+    if (Date.now() > deadline) return false;
+    await delay(100);
+  }
+  await removePrefix(storage, mediaPrefix(asset.content_id));
+  await removePrefix(storage, indexPrefix(asset.content_id));
+  if (asset.source.type === 'upload') {
+    if (!asset.source.complete) await deps.abandonUpload(asset.source.upload_id);
+    await removePrefix(storage, uploadPrefix(asset.source.upload_id));
+  }
+  await records.remove('asset', asset.id);
+  await follow(deps, 'progress', asset.id, () => deps.progress.remove(asset.id));
+  deps.log.info('asset deleted', { asset: asset.id });
+  return true;
+}
+
+async function cancelAsset(deps: AssetsDeps, id: AssetId): Promise<AssetRecord> {
+  const { value } = await getAsset(deps, id);
+  if (value.status !== 'preparing') throw new NotAllowedNow(`an asset that is ${value.status} cannot be cancelled`);
+  await deps.records.update('asset', id, (a) => (a.status === 'preparing' ? { ...a, cancel_requested: true } : null));
+  await follow(deps, 'cancel', id, async () => {
+    await deps.publish({ type: 'cancel-vod', id });
+    if (value.source.type === 'upload' && !value.source.complete) await deps.abandonUpload(value.source.upload_id);
+    await deps.vodJobs.removeWaiting(id, value.term);
+    // A worker that holds it writes the end itself, when it has stopped.
+    const isHeld = (await deps.holder(leaseNames.vod(id))) !== null;
+    if (!isHeld && !(await deps.vodJobs.isOpen(id, value.term)))
+      await failAsset(deps, id, 'CANCELLED', ['cancelled by request']);
+  });
+  return (await getAsset(deps, id)).value;
+}
+
+async function retryAsset(deps: AssetsDeps, id: AssetId, requestId: string): Promise<AssetRecord> {
+  const { value } = await getAsset(deps, id);
+  const isUploaded = value.source.type === 'upload' && value.source.complete;
+  if (value.status !== 'errored' || !isUploaded)
+    throw new NotAllowedNow('only an errored asset whose upload is complete can be tried again');
+  const after = await deps.records.update('asset', id, (a) =>
+    a.status === 'errored' ? { ...a, status: 'preparing', errors: null, cancel_requested: false } : null,
+  );
+  if (!after) throw new NotFound('asset');
+  await follow(deps, 'progress', id, () => deps.progress.remove(id));
+  await follow(deps, 'job', id, () => deps.vodJobs.ensure(id, after.value.term, requestId));
+  await follow(deps, 'event', id, () => deps.publish({ type: 'asset', id }));
+  return after.value;
+}
+
+async function removeAsset(deps: AssetsDeps, id: AssetId): Promise<void> {
+  const after = await deps.records.update('asset', id, (a) =>
+    a.status === 'deleting' ? null : { ...a, status: 'deleting' },
+  );
+  if (!after) throw new NotFound('asset');
+  await follow(deps, 'deletion', id, async () => {
+    await deps.publish({ type: 'cancel-vod', id });
+    await deps.publish({ type: 'asset', id });
+    await deps.vodJobs.removeWaiting(id, after.value.term);
+    await finishRemoval(deps, after.value);
+  });
+}
+
 export function createAssets(deps: AssetsDeps): Assets {
-  const { records, storage, vodJobs, log } = deps;
-  const follow = async (what: string, asset: AssetId, step: () => Promise<unknown>) => {
-    try {
-      await step();
-    } catch (thrown) {
-      log.warn(`${what} left to the reconciler`, { asset, reason: messageOf(thrown) });
-    }
-  };
-  const get = async (id: AssetId) => {
-    const found = await records.get('asset', id);
-    if (!found || found.value.status === 'deleting') throw new NotFound('asset');
-    return found;
-  };
-
-  async function fail(id: AssetId, type: string, messages: string[]): Promise<void> {
-    await records.update('asset', id, (a) =>
-      a.status === 'preparing' ? { ...a, status: 'errored', errors: { type, messages } } : null,
-    );
-    await follow('event', id, () => deps.publish({ type: 'asset', id }));
-  }
-
-  async function finishRemoval(asset: AssetRecord): Promise<boolean> {
-    const deadline = Date.now() + WORKER_STOP_MS;
-    while ((await deps.holder(leaseNames.vod(asset.id))) !== null) {
-      if (Date.now() > deadline) return false;
-      await delay(100);
-    }
-    await removePrefix(storage, mediaPrefix(asset.content_id));
-    await removePrefix(storage, indexPrefix(asset.content_id));
-    if (asset.source.type === 'upload') {
-      if (!asset.source.complete) await deps.abandonUpload(asset.source.upload_id);
-      await removePrefix(storage, uploadPrefix(asset.source.upload_id));
-    }
-    await records.remove('asset', asset.id);
-    await follow('progress', asset.id, () => deps.progress.remove(asset.id));
-    log.info('asset deleted', { asset: asset.id });
-    return true;
-  }
-
   return {
-    get,
-    fail,
-    finishRemoval,
+    get: (id) => getAsset(deps, id),
+    fail: (id, type, messages) => failAsset(deps, id, type, messages),
+    finishRemoval: (asset) => finishRemoval(deps, asset),
+    progress: (id) => deps.progress.read(id),
+    cancel: (id) => cancelAsset(deps, id),
+    retry: (id, requestId) => retryAsset(deps, id, requestId),
+    remove: (id) => removeAsset(deps, id),
     async list(limit, cursor) {
-      const page = await records.list('asset', { limit, cursor });
+      const page = await deps.records.list('asset', { limit, cursor });
       return { ...page, values: page.values.filter((asset) => asset.status !== 'deleting') };
     },
-    progress: (id) => deps.progress.read(id),
     async change(id, change, ifMatch) {
-      const found = await get(id);
+      const found = await getAsset(deps, id);
       requireMatch(ifMatch, found.etag);
       const value = {
         ...found.value,
@@ -126,47 +174,9 @@ export function createAssets(deps: AssetsDeps): Assets {
         description: change.description ?? found.value.description,
         updated_at: Date.now(),
       };
-      const etag = await replaceRecord(records, 'asset', value, found.etag);
-      await follow('event', id, () => deps.publish({ type: 'asset', id }));
+      const etag = await replaceRecord(deps.records, 'asset', value, found.etag);
+      await follow(deps, 'event', id, () => deps.publish({ type: 'asset', id }));
       return { value, etag };
-    },
-    async cancel(id) {
-      const { value } = await get(id);
-      if (value.status !== 'preparing') throw new NotAllowedNow(`an asset that is ${value.status} cannot be cancelled`);
-      await records.update('asset', id, (a) => (a.status === 'preparing' ? { ...a, cancel_requested: true } : null));
-      await follow('cancel', id, async () => {
-        await deps.publish({ type: 'cancel-vod', id });
-        await vodJobs.removeWaiting(id, value.term);
-        const isHeld = (await deps.holder(leaseNames.vod(id))) !== null;
-        if (!isHeld && !(await vodJobs.isOpen(id, value.term))) await fail(id, 'CANCELLED', ['cancelled by request']);
-      });
-      return (await get(id)).value;
-    },
-    async retry(id, requestId) {
-      const { value } = await get(id);
-      const isUploaded = value.source.type === 'upload' && value.source.complete;
-      if (value.status !== 'errored' || !isUploaded)
-        throw new NotAllowedNow('only an errored asset whose upload is complete can be tried again');
-      const after = await records.update('asset', id, (a) =>
-        a.status === 'errored' ? { ...a, status: 'preparing', errors: null, cancel_requested: false } : null,
-      );
-      if (!after) throw new NotFound('asset');
-      await follow('progress', id, () => deps.progress.remove(id));
-      await follow('job', id, () => vodJobs.ensure(id, after.value.term, requestId));
-      await follow('event', id, () => deps.publish({ type: 'asset', id }));
-      return after.value;
-    },
-    async remove(id) {
-      const after = await records.update('asset', id, (a) =>
-        a.status === 'deleting' ? null : { ...a, status: 'deleting' },
-      );
-      if (!after) throw new NotFound('asset');
-      await follow('deletion', id, async () => {
-        await deps.publish({ type: 'cancel-vod', id });
-        await deps.publish({ type: 'asset', id });
-        await vodJobs.removeWaiting(id, after.value.term);
-        await finishRemoval(after.value);
-      });
     },
   };
 }

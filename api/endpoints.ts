@@ -141,6 +141,18 @@ function assetEndpoints({ assets }: ApiParts): Endpoint[] {
       response,
       handle: async (call) => versioned(await assets.change(assetIn(call), call.body, call.ifMatch)),
     }),
+    ...assetActions(assets, view),
+  ];
+}
+
+function assetActions(
+  assets: Assets,
+  view: (asset: AssetRecord) => Promise<z.infer<typeof schemas.AssetView>>,
+): Endpoint[] {
+  const path = '/video/v1/assets';
+  const tag = 'assets';
+  const response = schemas.AssetView;
+  return [
     endpoint({
       method: 'delete',
       path: `${path}/:asset_id`,

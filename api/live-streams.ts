@@ -78,99 +78,112 @@ function recordFor(request: NewStream, streamKey: string, reconnectWindowS: numb
   };
 }
 
-export function createLiveStreams(deps: StreamsDeps): LiveStreams {
-  const { records, log } = deps;
-  const announce = async (events: PlatformEvent[]) => {
-    for (const event of events) {
-      try {
-        await deps.publish(event);
-      } catch (thrown) {
-        log.warn('event not published; readers poll', { event: event.type, reason: messageOf(thrown) });
-      }
+async function announce(deps: StreamsDeps, events: PlatformEvent[]): Promise<void> {
+  for (const event of events) {
+    try {
+      await deps.publish(event);
+    } catch (thrown) {
+      deps.log.warn('event not published; readers poll', { event: event.type, reason: messageOf(thrown) });
     }
-  };
-  const get = async (id: StreamId) => {
-    const found = await records.get('stream', id);
-    if (!found || found.value.status === 'deleting') throw new NotFound('live stream');
-    return found;
-  };
-  const update = async (id: StreamId, change: (stream: StreamRecord) => StreamRecord) => {
-    const after = await records.update('stream', id, (s) => (s.status === 'deleting' ? null : change(s)));
-    if (!after || after.value.status === 'deleting') throw new NotFound('live stream');
-    return after;
-  };
-  const isOnAir = async (stream: StreamRecord) => {
-    if (stream.broadcast_id === null) return false;
-    const broadcast = await records.get('broadcast', stream.broadcast_id);
-    return broadcast !== null && broadcast.value.status !== 'ended';
-  };
-
-  async function finishRemoval(stream: StreamRecord): Promise<boolean> {
-    if (await isOnAir(stream)) return false;
-    await records.remove('stream', stream.id);
-    await announce([{ type: 'stream-keys' }]);
-    log.info('live stream deleted', { stream: stream.id });
-    return true;
   }
+}
 
+async function getStream(deps: StreamsDeps, id: StreamId): Promise<Versioned<StreamRecord>> {
+  const found = await deps.records.get('stream', id);
+  if (!found || found.value.status === 'deleting') throw new NotFound('live stream');
+  return found;
+}
+
+async function updateStream(
+  deps: StreamsDeps,
+  id: StreamId,
+  change: (stream: StreamRecord) => StreamRecord,
+): Promise<Versioned<StreamRecord>> {
+  const after = await deps.records.update('stream', id, (s) => (s.status === 'deleting' ? null : change(s)));
+  if (!after || after.value.status === 'deleting') throw new NotFound('live stream');
+  return after;
+}
+
+async function isOnAir(deps: StreamsDeps, stream: StreamRecord): Promise<boolean> {
+  if (stream.broadcast_id === null) return false;
+  const broadcast = await deps.records.get('broadcast', stream.broadcast_id);
+  return broadcast !== null && broadcast.value.status !== 'ended';
+}
+
+async function finishRemoval(deps: StreamsDeps, stream: StreamRecord): Promise<boolean> {
+  if (await isOnAir(deps, stream)) return false;
+  await deps.records.remove('stream', stream.id);
+  await announce(deps, [{ type: 'stream-keys' }]);
+  deps.log.info('live stream deleted', { stream: stream.id });
+  return true;
+}
+
+async function removeStream(deps: StreamsDeps, id: StreamId): Promise<void> {
+  const before = await getStream(deps, id);
+  const after = await deps.records.update('stream', id, (s) =>
+    s.status === 'deleting' ? null : { ...s, status: 'deleting' },
+  );
+  await announce(deps, [{ type: 'stream-keys' }, { type: 'kick', id }, { type: 'stream', id }]);
+  await finishRemoval(deps, after?.value ?? before.value);
+}
+
+async function changeStream(
+  deps: StreamsDeps,
+  id: StreamId,
+  changes: StreamChanges,
+  ifMatch: string | null,
+): Promise<Versioned<StreamRecord>> {
+  const { value: before, etag: known } = await getStream(deps, id);
+  requireMatch(ifMatch, known);
+  const value: StreamRecord = {
+    ...before,
+    title: changes.title ?? before.title,
+    description: changes.description ?? before.description,
+    latency_mode: changes.latency_mode ?? before.latency_mode,
+    new_asset_settings: changes.new_asset_settings ?? before.new_asset_settings,
+    reconnect_window_s: changes.reconnect_window ?? before.reconnect_window_s,
+    updated_at: Date.now(),
+  };
+  const etag = await replaceRecord(deps.records, 'stream', value, known);
+  await announce(deps, [{ type: 'stream', id }]);
+  return { value, etag };
+}
+
+export function createLiveStreams(deps: StreamsDeps): LiveStreams {
   return {
-    get,
-    finishRemoval,
+    get: (id) => getStream(deps, id),
+    finishRemoval: (stream) => finishRemoval(deps, stream),
+    change: (id, changes, ifMatch) => changeStream(deps, id, changes, ifMatch),
+    remove: (id) => removeStream(deps, id),
     async create(request) {
       const streamKey = newStreamKey();
       const value = recordFor(request, streamKey, deps.reconnectWindowS);
-      const etag = await records.create('stream', value);
-      await announce([{ type: 'stream-keys' }, { type: 'stream', id: value.id }]);
+      const etag = await deps.records.create('stream', value);
+      await announce(deps, [{ type: 'stream-keys' }, { type: 'stream', id: value.id }]);
       return { value, etag, streamKey };
     },
     async list(limit, cursor) {
-      const page = await records.list('stream', { limit, cursor });
+      const page = await deps.records.list('stream', { limit, cursor });
       return { ...page, values: page.values.filter((stream) => stream.status !== 'deleting') };
     },
     async state(stream) {
-      const status = stream.status === 'disabled' ? 'disabled' : (await isOnAir(stream)) ? 'active' : 'idle';
-      return {
-        status,
-        viewerCount: deps.presence.viewers(stream.playback_ids),
-        bitrateBps: deps.presence.bitrate(stream.id),
-      };
-    },
-    async change(id, changes, ifMatch) {
-      const found = await get(id);
-      requireMatch(ifMatch, found.etag);
-      const value: StreamRecord = {
-        ...found.value,
-        title: changes.title ?? found.value.title,
-        description: changes.description ?? found.value.description,
-        latency_mode: changes.latency_mode ?? found.value.latency_mode,
-        new_asset_settings: changes.new_asset_settings ?? found.value.new_asset_settings,
-        reconnect_window_s: changes.reconnect_window ?? found.value.reconnect_window_s,
-        updated_at: Date.now(),
-      };
-      const etag = await replaceRecord(records, 'stream', value, found.etag);
-      await announce([{ type: 'stream', id }]);
-      return { value, etag };
+      const status = stream.status === 'disabled' ? 'disabled' : (await isOnAir(deps, stream)) ? 'active' : 'idle';
+      const viewerCount = deps.presence.viewers(stream.playback_ids);
+      return { status, viewerCount, bitrateBps: deps.presence.bitrate(stream.id) };
     },
     async resetKey(id) {
       const streamKey = newStreamKey();
-      const after = await update(id, (s) => ({ ...s, key_hash: hashOf(streamKey), key_rotated_at: Date.now() }));
-      await announce([{ type: 'stream-keys' }, { type: 'kick', id }]);
-      log.info('stream key reset', { stream: id });
+      const change = { key_hash: hashOf(streamKey), key_rotated_at: Date.now() };
+      const after = await updateStream(deps, id, (s) => ({ ...s, ...change }));
+      await announce(deps, [{ type: 'stream-keys' }, { type: 'kick', id }]);
+      deps.log.info('stream key reset', { stream: id });
       return { ...after, streamKey };
     },
     async setEnabled(id, isEnabled) {
-      const after = await update(id, (s) => ({ ...s, status: isEnabled ? 'enabled' : 'disabled' }));
-      await announce([{ type: 'stream-keys' }, { type: 'stream', id }]);
-      if (!isEnabled) await announce([{ type: 'kick', id }]);
+      const after = await updateStream(deps, id, (s) => ({ ...s, status: isEnabled ? 'enabled' : 'disabled' }));
+      await announce(deps, [{ type: 'stream-keys' }, { type: 'stream', id }]);
+      if (!isEnabled) await announce(deps, [{ type: 'kick', id }]);
       return after;
-    },
-    async remove(id) {
-      const before = await get(id);
-      const after = await records.update('stream', id, (s) =>
-        s.status === 'deleting' ? null : { ...s, status: 'deleting' },
-      );
-      await announce([{ type: 'stream-keys' }, { type: 'kick', id }, { type: 'stream', id }]);
-      await finishRemoval(after?.value ?? before.value);
     },
   };
 }

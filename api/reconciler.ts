@@ -65,161 +65,168 @@ export const ABANDONED_MS = 15_000;
 
 const keyOf = (thing: OpenThing): string => `${thing.kind}:${thing.id}`;
 
-export function createReconciler(deps: ReconcilerDeps): Reconciler {
-  const open = new Map<string, OpenThing>();
+class RecordReconciler implements Reconciler {
+  private readonly deps: ReconcilerDeps;
+  private readonly open = new Map<string, OpenThing>();
   /** Since when a thing has looked forsaken. Unit: ms. */
-  const forsakenSince = new Map<string, number>();
+  private readonly forsakenSince = new Map<string, number>();
   /** Found finished by a scan: not read again until touched, or an hour later. */
-  const settled = new Set<string>();
-  let passes = 0;
-  let lastMark: string | null = null;
+  private readonly settled = new Set<string>();
+  private passes = 0;
+  private lastMark: string | null = null;
+
+  constructor(deps: ReconcilerDeps) {
+    this.deps = deps;
+  }
 
   /** True once `key` has been forsaken for `ms` in each look. */
-  const isForsaken = (key: string, isNow: boolean, ms: number): boolean => {
+  private isForsaken(key: string, isNow: boolean, ms: number): boolean {
     if (!isNow) {
-      forsakenSince.delete(key);
+      this.forsakenSince.delete(key);
       return false;
     }
-    const since = forsakenSince.get(key) ?? deps.now();
-    forsakenSince.set(key, since);
-    return deps.now() - since >= ms;
-  };
-  const report = (kind: string, id: string) => {
-    deps.repaired(kind);
-    deps.log.info('repaired', { kind, id });
-  };
+    const since = this.forsakenSince.get(key) ?? this.deps.now();
+    this.forsakenSince.set(key, since);
+    return this.deps.now() - since >= ms;
+  }
+
+  private report(kind: string, id: string): void {
+    this.deps.repaired(kind);
+    this.deps.log.info('repaired', { kind, id });
+  }
 
   /** Each check answers whether the thing may still need a look. */
-  async function checkAsset(id: AssetId): Promise<boolean> {
-    const asset = await deps.asset(id);
+  private async checkAsset(id: AssetId): Promise<boolean> {
+    const asset = await this.deps.asset(id);
     if (asset === null || asset.status === 'ready' || asset.status === 'errored') return false;
     if (asset.status === 'deleting') {
-      const isDone = await deps.finishAssetRemoval(asset);
-      if (isDone) report('asset-deletion', id);
+      const isDone = await this.deps.finishAssetRemoval(asset);
+      if (isDone) this.report('asset-deletion', id);
       return !isDone;
     }
     if (asset.source.type !== 'upload') return false;
-    if (!asset.source.complete) return await checkUnfilled(asset, asset.source.upload_id);
-    const isForgotten = !(await deps.hasHolder({ vod: id })) && !(await deps.hasOpenJob(asset));
-    if (!isForsaken(`asset:${id}`, isForgotten, ORPHAN_MS)) return true;
-    forsakenSince.delete(`asset:${id}`);
-    await resume(asset);
+    if (!asset.source.complete) return await this.checkUnfilled(asset, asset.source.upload_id);
+    const isForgotten = !(await this.deps.hasHolder({ vod: id })) && !(await this.deps.hasOpenJob(asset));
+    if (!this.isForsaken(`asset:${id}`, isForgotten, ORPHAN_MS)) return true;
+    this.forsakenSince.delete(`asset:${id}`);
+    await this.resume(asset);
     return true;
   }
 
-  async function resume(asset: AssetRecord): Promise<void> {
-    const failure = await deps.lastFailure(asset);
-    if (asset.cancel_requested) await deps.failAsset(asset.id, 'CANCELLED', ['cancelled by request']);
+  private async resume(asset: AssetRecord): Promise<void> {
+    const failure = await this.deps.lastFailure(asset);
+    if (asset.cancel_requested) await this.deps.failAsset(asset.id, 'CANCELLED', ['cancelled by request']);
     else if (failure && failure.finishedAt >= asset.updated_at)
-      await deps.failAsset(asset.id, 'UNKNOWN', [failure.reason]);
-    else await deps.enqueue(asset);
-    report(asset.cancel_requested ? 'asset-cancel' : failure ? 'asset-failure' : 'asset-job', asset.id);
+      await this.deps.failAsset(asset.id, 'UNKNOWN', [failure.reason]);
+    else await this.deps.enqueue(asset);
+    this.report(asset.cancel_requested ? 'asset-cancel' : failure ? 'asset-failure' : 'asset-job', asset.id);
   }
 
   /** An asset whose upload is over or never came to be. */
-  async function checkUnfilled(asset: AssetRecord, uploadId: UploadId): Promise<boolean> {
-    const upload = await deps.upload(uploadId);
+  private async checkUnfilled(asset: AssetRecord, uploadId: UploadId): Promise<boolean> {
+    const upload = await this.deps.upload(uploadId);
     if (upload?.status === 'waiting') return true;
     const key = `unfilled:${asset.id}`;
-    if (!isForsaken(key, true, ORPHAN_MS)) return true;
-    forsakenSince.delete(key);
-    if (upload?.status === 'asset_created') await deps.completeUpload(uploadId);
-    else await deps.removeAsset(asset.id);
-    report('asset-without-upload', asset.id);
+    if (!this.isForsaken(key, true, ORPHAN_MS)) return true;
+    this.forsakenSince.delete(key);
+    if (upload?.status === 'asset_created') await this.deps.completeUpload(uploadId);
+    else await this.deps.removeAsset(asset.id);
+    this.report('asset-without-upload', asset.id);
     return true;
   }
 
-  async function checkUpload(id: UploadId): Promise<boolean> {
-    const upload = await deps.upload(id);
+  private async checkUpload(id: UploadId): Promise<boolean> {
+    const upload = await this.deps.upload(id);
     if (upload === null || upload.status !== 'waiting') return false;
-    if (await deps.hasHolder({ upload: id })) return true;
-    if (upload.length !== null && (await deps.storedBytes(upload)) === upload.length) {
-      await deps.completeUpload(id);
-      report('upload-complete', id);
+    if (await this.deps.hasHolder({ upload: id })) return true;
+    if (upload.length !== null && (await this.deps.storedBytes(upload)) === upload.length) {
+      await this.deps.completeUpload(id);
+      this.report('upload-complete', id);
       return false;
     }
-    if (deps.now() <= upload.expires_at) return true;
-    await deps.expireUpload(id);
-    report('upload-expired', id);
+    if (this.deps.now() <= upload.expires_at) return true;
+    await this.deps.expireUpload(id);
+    this.report('upload-expired', id);
     return false;
   }
 
-  async function checkStream(id: StreamId): Promise<boolean> {
-    const stream = await deps.stream(id);
+  private async checkStream(id: StreamId): Promise<boolean> {
+    const stream = await this.deps.stream(id);
     if (stream === null || stream.status !== 'deleting') return false;
-    const isDone = await deps.finishStreamRemoval(stream);
-    if (isDone) report('stream-deletion', id);
+    const isDone = await this.deps.finishStreamRemoval(stream);
+    if (isDone) this.report('stream-deletion', id);
     return !isDone;
   }
 
-  async function checkBroadcast(id: BroadcastId): Promise<boolean> {
-    const broadcast = await deps.broadcast(id);
+  private async checkBroadcast(id: BroadcastId): Promise<boolean> {
+    const broadcast = await this.deps.broadcast(id);
     if (broadcast === null) return false;
     if (broadcast.status === 'ended') {
       // Only the note in the live list may be left over.
-      await deps.endBroadcast(id);
+      await this.deps.endBroadcast(id);
       return false;
     }
-    const isTended = await isBroadcastTended(broadcast);
+    const isTended = await this.isBroadcastTended(broadcast);
     if (isTended === null) return true;
     const limitMs = broadcast.reconnect_window_s * 1_000 + ABANDONED_MS;
-    if (!isForsaken(`broadcast:${id}`, !isTended, limitMs)) return true;
-    forsakenSince.delete(`broadcast:${id}`);
-    await deps.endBroadcast(id);
-    report('broadcast-abandoned', id);
+    if (!this.isForsaken(`broadcast:${id}`, !isTended, limitMs)) return true;
+    this.forsakenSince.delete(`broadcast:${id}`);
+    await this.deps.endBroadcast(id);
+    this.report('broadcast-abandoned', id);
     return false;
   }
 
   /** Live: an ingest node carries it. Ending: a worker still closes it. Null: nobody can tell now. */
-  async function isBroadcastTended(broadcast: BroadcastRecord): Promise<boolean | null> {
-    if (broadcast.status === 'ending') return await deps.hasHolder({ live: broadcast.id });
-    return broadcast.ingest === null ? false : deps.isIngestAlive(broadcast.ingest.node);
+  private async isBroadcastTended(broadcast: BroadcastRecord): Promise<boolean | null> {
+    if (broadcast.status === 'ending') return await this.deps.hasHolder({ live: broadcast.id });
+    return broadcast.ingest === null ? false : this.deps.isIngestAlive(broadcast.ingest.node);
   }
 
-  function check(thing: OpenThing): Promise<boolean> {
-    if (thing.kind === 'asset') return checkAsset(thing.id);
-    if (thing.kind === 'upload') return checkUpload(thing.id);
-    return thing.kind === 'stream' ? checkStream(thing.id) : checkBroadcast(thing.id);
+  private check(thing: OpenThing): Promise<boolean> {
+    if (thing.kind === 'asset') return this.checkAsset(thing.id);
+    if (thing.kind === 'upload') return this.checkUpload(thing.id);
+    return thing.kind === 'stream' ? this.checkStream(thing.id) : this.checkBroadcast(thing.id);
   }
 
-  async function look(thing: OpenThing): Promise<void> {
+  private async look(thing: OpenThing): Promise<void> {
     try {
-      if (await check(thing)) open.set(keyOf(thing), thing);
+      if (await this.check(thing)) this.open.set(keyOf(thing), thing);
       else {
-        open.delete(keyOf(thing));
-        settled.add(keyOf(thing));
+        this.open.delete(keyOf(thing));
+        this.settled.add(keyOf(thing));
       }
     } catch (thrown) {
-      open.set(keyOf(thing), thing);
-      deps.log.warn('repair failed; tried again', { kind: thing.kind, id: thing.id, reason: messageOf(thrown) });
+      this.open.set(keyOf(thing), thing);
+      this.deps.log.warn('repair failed; tried again', { kind: thing.kind, id: thing.id, reason: messageOf(thrown) });
     }
   }
 
-  return {
-    async pass(signal) {
-      const mark = await deps.indexMark().catch(() => null);
-      const isRebuilt = mark !== null && mark !== lastMark;
-      const isScan = passes % PASSES_PER_SCAN === 0 || isRebuilt;
-      passes += 1;
-      lastMark = mark;
-      if (isRebuilt || passes % PASSES_PER_HOUR === 0) settled.clear();
-      const seen = new Set<string>();
-      const once = async (thing: OpenThing) => {
-        if (signal.aborted || seen.has(keyOf(thing)) || settled.has(keyOf(thing))) return;
-        seen.add(keyOf(thing));
-        await look(thing);
-      };
-      for (const thing of [...open.values()]) await once(thing);
-      for (const thing of await deps.recent().catch(() => [])) await once(thing);
-      if (!isScan) return;
-      for await (const thing of deps.everything()) {
-        if (signal.aborted) return;
-        await once(thing);
-      }
-    },
-    touch(thing) {
-      settled.delete(keyOf(thing));
-      open.set(keyOf(thing), thing);
-    },
-  };
+  async pass(signal: AbortSignal): Promise<void> {
+    const mark = await this.deps.indexMark().catch(() => null);
+    const isRebuilt = mark !== null && mark !== this.lastMark;
+    const isScan = this.passes % PASSES_PER_SCAN === 0 || isRebuilt;
+    this.passes += 1;
+    this.lastMark = mark;
+    if (isRebuilt || this.passes % PASSES_PER_HOUR === 0) this.settled.clear();
+    const seen = new Set<string>();
+    const once = async (thing: OpenThing) => {
+      if (signal.aborted || seen.has(keyOf(thing)) || this.settled.has(keyOf(thing))) return;
+      seen.add(keyOf(thing));
+      await this.look(thing);
+    };
+    for (const thing of [...this.open.values()]) await once(thing);
+    for (const thing of await this.deps.recent().catch(() => [])) await once(thing);
+    if (!isScan) return;
+    for await (const thing of this.deps.everything()) {
+      if (signal.aborted) return;
+      await once(thing);
+    }
+  }
+
+  touch(thing: OpenThing): void {
+    this.settled.delete(keyOf(thing));
+    this.open.set(keyOf(thing), thing);
+  }
 }
+
+export const createReconciler = (deps: ReconcilerDeps): Reconciler => new RecordReconciler(deps);

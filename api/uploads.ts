@@ -108,123 +108,134 @@ function uploadFor(request: NewUpload, secret: string, expiryMs: number): Upload
   };
 }
 
-export function createUploads(config: UploadsConfig, deps: UploadsDeps): Uploads {
-  const { records, storage, log } = deps;
-  const requireLength = async (length: number) => {
-    if (length > config.uploadMaxBytes) throw new UploadTooLarge(config.uploadMaxBytes);
-    await deps.requireSpace(length);
-  };
-  /** A hint or a queue entry that fails costs seconds: the reconciler does it again. */
-  const follow = async (what: string, id: string, step: () => Promise<unknown>) => {
+/** A hint or a queue entry that fails costs seconds: the reconciler does it again. */
+async function follow(deps: UploadsDeps, what: string, id: string, step: () => Promise<unknown>): Promise<void> {
+  try {
+    await step();
+  } catch (thrown) {
+    deps.log.warn(`${what} left to the reconciler`, { id, reason: messageOf(thrown) });
+  }
+}
+
+async function getUpload(deps: UploadsDeps, id: UploadId): Promise<UploadRecord> {
+  const found = await deps.records.get('upload', id);
+  if (!found) throw new NotFound('upload');
+  return found.value;
+}
+
+async function createUpload(
+  config: UploadsConfig,
+  deps: UploadsDeps,
+  request: NewUpload,
+): Promise<{ record: UploadRecord; url: string }> {
+  if (request.length !== null && request.length > config.uploadMaxBytes)
+    throw new UploadTooLarge(config.uploadMaxBytes);
+  await deps.requireSpace(request.length ?? 0);
+  const secret = randomText(32);
+  const record = uploadFor(request, secret, config.uploadExpiryMs);
+  // The upload's record comes last: an asset without one is found and removed by the reconciler.
+  await deps.records.create('asset', assetFor(record));
+  await deps.records.create('upload', record);
+  await follow(deps, 'event', record.asset_id, () => deps.publish({ type: 'asset', id: record.asset_id }));
+  return { record, url: `${config.publicUrl}/uploads/${record.id}.${secret}` };
+}
+
+async function openUpload(deps: UploadsDeps, address: string): Promise<UploadRecord> {
+  const [, id = '', secret = ''] = ADDRESS.exec(address) ?? [];
+  const parsed = UploadId.safeParse(id);
+  if (!parsed.success) throw new NotFound('upload');
+  const record = await getUpload(deps, parsed.data);
+  if (!secretsEqual(hashOf(secret), record.secret_hash)) throw new NotFound('upload');
+  const isOverdue = record.status === 'waiting' && Date.now() > record.expires_at;
+  return isOverdue ? { ...record, status: 'timed_out' } : record;
+}
+
+/** Ends a waiting upload: record first, then whoever sends bytes, then bytes and asset. */
+async function endUpload(
+  deps: UploadsDeps,
+  id: UploadId,
+  status: 'cancelled' | 'timed_out',
+  how: { hasLock?: boolean; keepsAsset?: boolean } = {},
+): Promise<UploadRecord> {
+  const before = await getUpload(deps, id);
+  if (before.status !== 'waiting') return before;
+  const result = await deps.records.update('upload', id, (u) => (u.status === 'waiting' ? { ...u, status } : null));
+  const now = result?.value ?? before;
+  if (now.status !== status) return now;
+  await follow(deps, 'removal of a given-up upload', id, async () => {
+    const lock = how.hasLock ? null : await deps.locks.lock(id, () => undefined);
     try {
-      await step();
-    } catch (thrown) {
-      log.warn(`${what} left to the reconciler`, { id, reason: messageOf(thrown) });
+      await removeChunks(deps.storage, id);
+    } finally {
+      await lock?.unlock();
     }
-  };
-  const get = async (id: UploadId) => {
-    const found = await records.get('upload', id);
-    if (!found) throw new NotFound('upload');
-    return found.value;
-  };
+    if (!how.keepsAsset) await deps.removeAsset(now.asset_id);
+  });
+  deps.log.info('upload ended', { upload: id, status });
+  return now;
+}
 
-  /** Ends a waiting upload: record first, then whoever sends bytes, then bytes and asset. */
-  async function end(
-    id: UploadId,
-    status: 'cancelled' | 'timed_out',
-    how: { hasLock?: boolean; keepsAsset?: boolean } = {},
-  ): Promise<UploadRecord> {
-    const before = await get(id);
-    if (before.status !== 'waiting') return before;
-    const result = await records.update('upload', id, (u) => (u.status === 'waiting' ? { ...u, status } : null));
-    const now = result?.value ?? before;
-    if (now.status !== status) return now;
-    await follow('removal of a given-up upload', id, async () => {
-      const lock = how.hasLock ? null : await deps.locks.lock(id, () => undefined);
-      try {
-        await removeChunks(storage, id);
-      } finally {
-        await lock?.unlock();
-      }
-      if (!how.keepsAsset) await deps.removeAsset(now.asset_id);
-    });
-    log.info('upload ended', { upload: id, status });
-    return now;
+/** @throws UploadOffsetConflict RequestInvalid unless every announced byte is stored, in one chain */
+async function requireAllBytes(deps: UploadsDeps, upload: UploadRecord): Promise<void> {
+  const chain = await readChain(deps.storage, upload.id);
+  if (chain.offset !== upload.length || chain.strays.length > 0) throw new UploadOffsetConflict(chain.offset);
+  if (chain.offset === 0) throw new RequestInvalid(['an empty file cannot be a video']);
+}
+
+async function completeUpload(deps: UploadsDeps, id: UploadId, requestId: string): Promise<UploadRecord> {
+  const { records, log } = deps;
+  const upload = await getUpload(deps, id);
+  if (upload.status !== 'waiting' && upload.status !== 'asset_created') throw new UploadGone(upload.status);
+  if (upload.status === 'waiting') await requireAllBytes(deps, upload);
+  const asset = await records.update('asset', upload.asset_id, (a) =>
+    a.status === 'preparing' && a.source.type === 'upload' && !a.source.complete
+      ? { ...a, source: { ...a.source, complete: true } }
+      : null,
+  );
+  const after = await records.update('upload', id, (u) =>
+    u.status === 'waiting' ? { ...u, status: 'asset_created' } : null,
+  );
+  const now = after?.value ?? upload;
+  if (now.status !== 'asset_created') throw new UploadGone(now.status);
+  if (asset?.value.status === 'preparing') {
+    const term = asset.value.term;
+    await follow(deps, 'job', upload.asset_id, () => deps.vodJobs.ensure(upload.asset_id, term, requestId));
   }
+  await follow(deps, 'event', upload.asset_id, () => deps.publish({ type: 'asset', id: upload.asset_id }));
+  log.info('upload complete', { upload: id, asset: upload.asset_id, bytes: upload.length, request: requestId });
+  return now;
+}
 
-  async function complete(id: UploadId, requestId: string): Promise<UploadRecord> {
-    const upload = await get(id);
-    if (upload.status !== 'waiting' && upload.status !== 'asset_created') throw new UploadGone(upload.status);
-    if (upload.status === 'waiting') {
-      const chain = await readChain(storage, id);
-      if (chain.offset !== upload.length || chain.strays.length > 0) throw new UploadOffsetConflict(chain.offset);
-      if (chain.offset === 0) throw new RequestInvalid(['an empty file cannot be a video']);
-    }
-    const asset = await records.update('asset', upload.asset_id, (a) =>
-      a.status === 'preparing' && a.source.type === 'upload' && !a.source.complete
-        ? { ...a, source: { ...a.source, complete: true } }
-        : null,
-    );
-    const after = await records.update('upload', id, (u) =>
-      u.status === 'waiting' ? { ...u, status: 'asset_created' } : null,
-    );
-    const now = after?.value ?? upload;
-    if (now.status !== 'asset_created') throw new UploadGone(now.status);
-    if (asset?.value.status === 'preparing') {
-      const term = asset.value.term;
-      await follow('job', upload.asset_id, () => deps.vodJobs.ensure(upload.asset_id, term, requestId));
-    }
-    await follow('event', upload.asset_id, () => deps.publish({ type: 'asset', id: upload.asset_id }));
-    log.info('upload complete', { upload: id, asset: upload.asset_id, bytes: upload.length, request: requestId });
-    return now;
-  }
-
+export function createUploads(config: UploadsConfig, deps: UploadsDeps): Uploads {
+  const { records, storage } = deps;
   return {
-    get,
-    complete,
+    create: (request) => createUpload(config, deps, request),
+    get: (id) => getUpload(deps, id),
     list: (limit, cursor) => records.list('upload', { limit, cursor }),
-    async create(request) {
-      if (request.length !== null && request.length > config.uploadMaxBytes)
-        throw new UploadTooLarge(config.uploadMaxBytes);
-      await deps.requireSpace(request.length ?? 0);
-      const secret = randomText(32);
-      const record = uploadFor(request, secret, config.uploadExpiryMs);
-      // The upload's record comes last: an asset without one is found and removed by the reconciler.
-      await records.create('asset', assetFor(record));
-      await records.create('upload', record);
-      await follow('event', record.asset_id, () => deps.publish({ type: 'asset', id: record.asset_id }));
-      return { record, url: `${config.publicUrl}/uploads/${record.id}.${secret}` };
-    },
+    open: (address) => openUpload(deps, address),
+    complete: (id, requestId) => completeUpload(deps, id, requestId),
     async offset(record) {
       if (record.status === 'asset_created') return record.length ?? 0;
       return record.status === 'waiting' ? (await readChain(storage, record.id)).offset : 0;
     },
-    async open(address) {
-      const [, id = '', secret = ''] = ADDRESS.exec(address) ?? [];
-      const parsed = UploadId.safeParse(id);
-      if (!parsed.success) throw new NotFound('upload');
-      const record = await get(parsed.data);
-      if (!secretsEqual(hashOf(secret), record.secret_hash)) throw new NotFound('upload');
-      const isOverdue = record.status === 'waiting' && Date.now() > record.expires_at;
-      return isOverdue ? { ...record, status: 'timed_out' } : record;
-    },
     async declareLength(id, length) {
-      await requireLength(length ?? 0);
+      if ((length ?? 0) > config.uploadMaxBytes) throw new UploadTooLarge(config.uploadMaxBytes);
+      await deps.requireSpace(length ?? 0);
       const result = await records.update('upload', id, (u) => (u.status === 'waiting' ? { ...u, length } : null));
       if (!result) throw new NotFound('upload');
       if (result.value.status !== 'waiting') throw new UploadGone(result.value.status);
     },
     async cancel(id, hasLock = false) {
-      const after = await end(id, 'cancelled', { hasLock });
+      const after = await endUpload(deps, id, 'cancelled', { hasLock });
       if (after.status !== 'cancelled')
         throw new NotAllowedNow(`an upload that is ${after.status} cannot be cancelled`);
       return after;
     },
     async abandon(id) {
-      if ((await records.get('upload', id)) !== null) await end(id, 'cancelled', { keepsAsset: true });
+      if ((await records.get('upload', id)) !== null) await endUpload(deps, id, 'cancelled', { keepsAsset: true });
     },
     async expire(id) {
-      await end(id, 'timed_out');
+      await endUpload(deps, id, 'timed_out');
     },
   };
 }
