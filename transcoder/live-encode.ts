@@ -1,0 +1,238 @@
+// One encoder's life inside an epoch: tags in, ffmpeg, fragments cut on the grid, parts handed to the publisher.
+import { audioRendition, type RenditionName, videoRendition } from '../platform/contract/ids.ts';
+import { AUDIO_BITRATE_BPS, type Rung } from '../platform/contract/ladder.ts';
+import type { RenditionInfo } from '../platform/contract/records.ts';
+import { RING_KINDS } from '../platform/contract/ring.ts';
+import { type Fragment, FragmentReader, type Init, type InitInfo } from '../platform/hls/cmaf.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import { flvHeader, flvTag } from './flv-tags.ts';
+import { AudioCutter } from './live-audio-cutter.ts';
+import { type Encoder, startEncoder } from './live-encoder.ts';
+import { LiveEncoderFailed } from './live-errors.ts';
+import type { FeedHeaders, FeedMedia } from './live-feed.ts';
+import { indexOfSegment, type LiveGrid } from './live-grid.ts';
+import { type CutPart, VideoCutter } from './live-video-cutter.ts';
+
+/** Audio of an epoch: from the source, or silence in the shape that the broadcast began with. */
+export type AudioPlan =
+  | { from: 'source'; isCopied: boolean; bitrateBps: number }
+  | { from: 'silence'; init: Init; bitrateBps: number };
+
+export type EncodePlan = {
+  grid: LiveGrid;
+  /** Segment with which this encoder begins. */
+  firstMsn: number;
+  rungs: readonly Rung[];
+  preset: string;
+  audio: AudioPlan | null;
+  /** Where the audio of the segment before ended, in its timescale; null in a new epoch. */
+  audioContinuesAt: number | null;
+  headers: FeedHeaders;
+};
+
+export type ReadyRendition = { name: RenditionName; bytes: Uint8Array; info: RenditionInfo };
+export type EncodeHandlers = {
+  /** All init parts are there; parts wait until this resolves. */
+  onReady(renditions: ReadyRendition[]): Promise<void>;
+  onPart(part: CutPart): void;
+  /** The encoder cannot go on. */
+  onFailure(thrown: unknown): void;
+};
+
+const AUDIO = audioRendition(0);
+/** Audio further behind the video than this is taken for lost. Unit: s of media. */
+const AUDIO_PATIENCE_S = 1.5;
+
+export class EncodeRun {
+  readonly #plan: EncodePlan;
+  readonly #handlers: EncodeHandlers;
+  readonly #encoder: Encoder;
+  readonly #readers: FragmentReader[];
+  readonly #inits = new Map<number, Init>();
+  #video: VideoCutter[] = [];
+  #audio: AudioCutter | null = null;
+  /** Parts and fragments wait here until the inits are stored and named. */
+  #early: (() => void)[] | null = [];
+  #isOver = false;
+  #isFinishing = false;
+  #ready: Promise<void> = Promise.resolve();
+
+  constructor(plan: EncodePlan, handlers: EncodeHandlers, log: Logger) {
+    this.#plan = plan;
+    this.#handlers = handlers;
+    const hasAudio = plan.audio?.from === 'source';
+    this.#readers = [...plan.rungs, ...(hasAudio ? [AUDIO] : [])].map(() => new FragmentReader());
+    const { fps, firstFrame, partFrames, gopFrames } = plan.grid;
+    const startFrame = firstFrame + indexOfSegment(plan.grid, plan.firstMsn);
+    const audio = plan.audio?.from === 'source' ? { isCopied: plan.audio.isCopied } : null;
+    const encoderPlan = { fps, startFrame, partFrames, gopFrames, rungs: plan.rungs, preset: plan.preset, audio };
+    this.#encoder = startEncoder(encoderPlan, (index, chunk) => this.#take(index, chunk));
+    log.info('encoder started', { pid: this.#encoder.pid, msn: plan.firstMsn, rungs: plan.rungs.length });
+    void this.#encoder.done.then(({ code, signal, lastWords }) => {
+      if (lastWords !== '') log.warn('encoder says', { words: lastWords });
+      if (!this.#isFinishing) this.#fail(new LiveEncoderFailed(`it ended (${signal ?? code}): ${lastWords}`));
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#encoder.pid;
+  }
+
+  /** Writes the container's start. Call once, before feed(). */
+  async begin(firstTimestamp: number): Promise<void> {
+    const { headers } = this.#plan;
+    const hasAudio = this.#plan.audio?.from === 'source';
+    await this.#encoder.write(flvHeader(true, hasAudio));
+    if (headers.video !== null) await this.#encoder.write(flvTag(RING_KINDS.video, firstTimestamp, headers.video));
+    if (hasAudio && headers.audio !== null) {
+      await this.#encoder.write(flvTag(RING_KINDS.audio, firstTimestamp, headers.audio));
+    }
+  }
+
+  /** @throws LiveEncoderFailed when ffmpeg is gone */
+  async feed(media: FeedMedia): Promise<void> {
+    if (media.type === 'audio' && this.#plan.audio?.from !== 'source') return;
+    const kind = media.type === 'audio' ? RING_KINDS.audio : RING_KINDS.video;
+    await this.#encoder.write(flvTag(kind, media.dts, media.payload));
+  }
+
+  /** The source is over: flushes ffmpeg and hands out what is left, the last segment closed. @throws LiveEncoderFailed */
+  async finish(): Promise<void> {
+    for (const cutter of this.#video) cutter.end();
+    this.#isFinishing = true;
+    this.#encoder.end();
+    const { code, signal, lastWords } = await this.#encoder.done;
+    await this.#ready;
+    if (code !== 0) throw new LiveEncoderFailed(`it ended (${signal ?? code}): ${lastWords}`);
+    if (this.#isOver || this.#early !== null) return;
+    const endIndex = Math.min(...this.#video.map((cutter) => cutter.endIndex));
+    for (const cutter of this.#video) for (const part of cutter.finish()) this.#handlers.onPart(part);
+    for (const part of this.#audio?.finish(endIndex) ?? []) this.#handlers.onPart(part);
+    this.#isOver = true;
+  }
+
+  /** Ends ffmpeg at once; nothing more comes out. */
+  async kill(): Promise<void> {
+    this.#isOver = true;
+    this.#isFinishing = true;
+    this.#encoder.kill();
+    await this.#encoder.done;
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#isFinishing = true;
+    this.#encoder.kill();
+    this.#handlers.onFailure(thrown);
+  }
+
+  #take(index: number, chunk: Buffer): void {
+    if (this.#isOver) return;
+    try {
+      for (const piece of this.#readers[index]?.push(chunk) ?? []) {
+        if (piece.kind === 'init') this.#takeInit(index, piece);
+        else if (this.#early !== null) this.#early.push(() => this.#takeFragment(index, piece));
+        else this.#takeFragment(index, piece);
+      }
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  #takeInit(index: number, init: Init): void {
+    this.#inits.set(index, init);
+    if (this.#inits.size < this.#readers.length) return;
+    const { grid, firstMsn, rungs, audio } = this.#plan;
+    this.#video = rungs.map((rung, i) => {
+      const cutter = new VideoCutter(
+        videoRendition(rung.height),
+        grid,
+        firstMsn,
+        this.#inits.get(i)?.info.trackId ?? 1,
+      );
+      if (this.#isFinishing) cutter.end();
+      return cutter;
+    });
+    const audioInit = audio?.from === 'silence' ? audio.init : this.#inits.get(rungs.length);
+    if (audio !== null && audioInit !== undefined) this.#audio = this.#makeAudioCutter(audioInit.info);
+    this.#ready = this.#announce(audioInit ?? null);
+  }
+
+  #makeAudioCutter(info: InitInfo): AudioCutter {
+    const { grid, firstMsn, audioContinuesAt } = this.#plan;
+    return new AudioCutter({
+      rendition: AUDIO,
+      grid,
+      firstMsn,
+      trackId: info.trackId,
+      sampleRate: info.timescale,
+      channels: info.channels ?? 2,
+      continuesAt: audioContinuesAt,
+    });
+  }
+
+  async #announce(audioInit: Init | null): Promise<void> {
+    const { rungs, audio, grid } = this.#plan;
+    const renditions: ReadyRendition[] = rungs.flatMap((rung, i) => {
+      const init = this.#inits.get(i);
+      return init === undefined ? [] : [describeVideo(rung, init, grid.fps.num / grid.fps.den)];
+    });
+    if (audio !== null && audioInit !== null) renditions.push(describeAudio(audioInit, audio.bitrateBps));
+    try {
+      await this.#handlers.onReady(renditions);
+      const early = this.#early ?? [];
+      this.#early = null;
+      for (const step of early) step();
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  #takeFragment(index: number, fragment: Fragment): void {
+    if (this.#isOver) return;
+    const cutter = this.#video[index];
+    if (cutter === undefined) {
+      for (const part of this.#audio?.push(fragment) ?? []) this.#handlers.onPart(part);
+      return;
+    }
+    for (const part of cutter.push(fragment)) this.#handlers.onPart(part);
+    if (index > 0 || this.#audio === null) return;
+    const { num, den } = this.#plan.grid.fps;
+    const overdue = cutter.endIndex - Math.ceil((AUDIO_PATIENCE_S * num) / den);
+    for (const part of this.#audio.fillTo(overdue)) this.#handlers.onPart(part);
+  }
+}
+
+function describeVideo(rung: Rung, init: Init, frameRate: number): ReadyRendition {
+  const name = videoRendition(rung.height);
+  const info: RenditionInfo = {
+    name,
+    kind: 'video',
+    codecs: init.info.codecs,
+    width: rung.width,
+    height: rung.height,
+    frame_rate: frameRate,
+    channels: null,
+    bandwidth: rung.maxrateBps,
+    average_bandwidth: rung.bitrateBps,
+    timescale: init.info.timescale,
+  };
+  return { name, bytes: init.bytes, info };
+}
+
+function describeAudio(init: Init, bitrateBps: number): ReadyRendition {
+  const info: RenditionInfo = {
+    name: AUDIO,
+    kind: 'audio',
+    codecs: init.info.codecs,
+    width: null,
+    height: null,
+    frame_rate: null,
+    channels: init.info.channels,
+    bandwidth: Math.max(bitrateBps, AUDIO_BITRATE_BPS),
+    average_bandwidth: bitrateBps,
+    timescale: init.info.timescale,
+  };
+  return { name: AUDIO, bytes: init.bytes, info };
+}

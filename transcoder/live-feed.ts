@@ -1,0 +1,126 @@
+// Turns ring frames into what an encoder can take: media that begins at a key frame and is continuous, and a `break` wherever it is not.
+import type { SessionId } from '../platform/contract/ids.ts';
+import { RING_KINDS, type RingFrame } from '../platform/contract/ring.ts';
+import { FLV_AVC, metadataFrameRate, readAudioTag, readVideoTag } from './flv-tags.ts';
+import { LiveSourceUnsupported } from './live-errors.ts';
+
+/** Decoder configurations in force, as whole FLV payloads. */
+export type FeedHeaders = { video: Uint8Array | null; audio: Uint8Array | null };
+
+/** A frame of media. `pts` and `dts` in ms of the FLV clock, `arrival` in ms since the epoch. */
+export type FeedMedia = {
+  type: 'video' | 'audio';
+  payload: Uint8Array;
+  dts: number;
+  pts: number;
+  isKey: boolean;
+  arrival: number;
+};
+export type FeedItem =
+  | FeedMedia
+  /** Timestamps, codec or source changed: what follows begins at a key frame and belongs to a new epoch. */
+  | { type: 'break'; reason: 'session' | 'jump' | 'headers' | 'lost' }
+  | { type: 'end' };
+
+/** Video timestamps further apart than this are no longer one timeline. Unit: ms. */
+export const JUMP_MS = 1_000;
+
+const equal = (a: Uint8Array | null, b: Uint8Array): boolean => a !== null && Buffer.compare(a, b) === 0;
+
+export class LiveFeed {
+  readonly headers: FeedHeaders = { video: null, audio: null };
+  session: SessionId | null = null;
+  /** What the publisher claims, frames per second. */
+  claimedFps: number | null = null;
+  readonly #frames: AsyncIterator<RingFrame | 'lost', void>;
+  #waiting: FeedItem[] = [];
+  #lastVideo: number | null = null;
+  #needsKey = true;
+  /** Something was handed out since the last break. */
+  #isRunning = false;
+
+  constructor(frames: AsyncIterator<RingFrame | 'lost', void>) {
+    this.#frames = frames;
+  }
+
+  /** @throws LiveSourceUnsupported at video that is not H.264 */
+  async next(): Promise<FeedItem> {
+    for (;;) {
+      const waiting = this.#waiting.shift();
+      if (waiting !== undefined) return waiting;
+      const { done, value } = await this.#frames.next();
+      if (done || value === undefined) return { type: 'end' };
+      if (value === 'lost') this.#break('lost');
+      else this.#take(value);
+    }
+  }
+
+  /** Puts items back to the front, in their order. */
+  unread(items: FeedItem[]): void {
+    this.#waiting = [...items, ...this.#waiting];
+  }
+
+  async close(): Promise<void> {
+    await this.#frames.return?.();
+  }
+
+  #break(reason: 'session' | 'jump' | 'headers' | 'lost'): void {
+    if (this.#isRunning) this.#waiting.push({ type: 'break', reason });
+    this.#isRunning = false;
+    this.#needsKey = true;
+    this.#lastVideo = null;
+  }
+
+  #take(frame: RingFrame): void {
+    if (frame.kind === RING_KINDS.session) this.#takeSession(frame);
+    else if (frame.kind === RING_KINDS.script) this.claimedFps = metadataFrameRate(frame.payload) ?? this.claimedFps;
+    else if (frame.kind === RING_KINDS.video) this.#takeVideo(frame);
+    else if (frame.kind === RING_KINDS.audio) this.#takeAudio(frame);
+  }
+
+  /** The ring repeats session and headers on each connection: only a change means something. */
+  #takeSession(frame: RingFrame): void {
+    const session = Buffer.from(frame.payload).toString('utf8') as SessionId;
+    if (session === this.session) return;
+    if (this.session !== null) this.#break('session');
+    this.session = session;
+    this.headers.video = null;
+    this.headers.audio = null;
+    this.claimedFps = null;
+  }
+
+  #takeVideo(frame: RingFrame): void {
+    const tag = readVideoTag(frame.payload);
+    if (tag === null) return;
+    if (tag.codec !== FLV_AVC) {
+      throw new LiveSourceUnsupported(tag.codec < 0 ? 'an enhanced codec' : `FLV video codec ${tag.codec}`);
+    }
+    if (tag.isConfig) {
+      if (this.headers.video !== null && !equal(this.headers.video, frame.payload)) this.#break('headers');
+      this.headers.video = frame.payload;
+      return;
+    }
+    if (tag.data.length === 0) return;
+    const dts = frame.timestamp;
+    if (this.#lastVideo !== null && Math.abs(dts - this.#lastVideo) > JUMP_MS) this.#break('jump');
+    if (this.#needsKey && !(tag.isKey && this.headers.video !== null)) return;
+    this.#needsKey = false;
+    this.#isRunning = true;
+    this.#lastVideo = dts;
+    const pts = dts + tag.ctsMs;
+    this.#waiting.push({ type: 'video', payload: frame.payload, dts, pts, isKey: tag.isKey, arrival: frame.arrival });
+  }
+
+  #takeAudio(frame: RingFrame): void {
+    const tag = readAudioTag(frame.payload);
+    if (tag === null) return;
+    if (tag.isConfig) {
+      if (this.headers.audio !== null && !equal(this.headers.audio, frame.payload)) this.#break('headers');
+      this.headers.audio = frame.payload;
+      return;
+    }
+    if (this.#needsKey || tag.data.length === 0) return;
+    const dts = frame.timestamp;
+    this.#waiting.push({ type: 'audio', payload: frame.payload, dts, pts: dts, isKey: true, arrival: frame.arrival });
+  }
+}

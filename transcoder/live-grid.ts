@@ -1,0 +1,61 @@
+// The grid of a live epoch: which source frame is which frame of the output, and in which segment and part it stands. Pure arithmetic:
+// every worker that takes the broadcast over computes the same cuts from the epoch's record.
+import { type FrameRate, gridFor, type LatencyMode } from '../platform/contract/latency.ts';
+import type { EpochInfo } from '../platform/contract/records.ts';
+
+/** Ticks per second of every video rendition: a whole number of them makes one frame at each supported rate. */
+export const VIDEO_TIMESCALE = 90_000;
+
+export type LiveGrid = {
+  fps: FrameRate;
+  partFrames: number;
+  gopFrames: number;
+  segmentFrames: number;
+  /** Number of the epoch's first frame: round(ts0 x fps). */
+  firstFrame: number;
+  msn0: number;
+};
+
+/** Number of the output frame that shows a source timestamp. @param ts ms */
+export const frameAt = (ts: number, fps: FrameRate): number => Math.round((ts * fps.num) / (fps.den * 1_000));
+/** Source time of an output frame. Unit: s. */
+export const secondsOfFrame = (frame: number, fps: FrameRate): number => (frame * fps.den) / fps.num;
+/** Decode time of an output frame in a timescale, rounded. */
+export const ticksOfFrame = (frame: number, fps: FrameRate, timescale: number): number =>
+  Math.round((frame * fps.den * timescale) / fps.num);
+/** Ticks of one frame in VIDEO_TIMESCALE; whole at every supported rate. */
+export const frameTicks = (fps: FrameRate): number => (VIDEO_TIMESCALE * fps.den) / fps.num;
+
+export function gridOf(epoch: EpochInfo): LiveGrid {
+  return {
+    fps: epoch.fps,
+    partFrames: epoch.part_frames,
+    gopFrames: epoch.gop_frames,
+    segmentFrames: epoch.segment_frames,
+    firstFrame: frameAt(epoch.ts0, epoch.fps),
+    msn0: epoch.msn0,
+  };
+}
+
+/**
+ * Grid of a new epoch.
+ * @param ts0 source timestamp (ms) of its first frame
+ */
+export function newGrid(mode: LatencyMode, fps: FrameRate, ts0: number, msn0: number): LiveGrid {
+  const { partFrames, gopFrames, segmentFrames } = gridFor(mode, fps);
+  return { fps, partFrames, gopFrames, segmentFrames, firstFrame: frameAt(ts0, fps), msn0 };
+}
+
+/** Segment and part of the frame at `index`, counted from the epoch's first frame. */
+export function placeOf(grid: LiveGrid, index: number): { msn: number; part: number } {
+  const segment = Math.floor(index / grid.segmentFrames);
+  const part = Math.floor((index - segment * grid.segmentFrames) / grid.partFrames);
+  return { msn: grid.msn0 + segment, part };
+}
+
+/** Index of a segment's first frame. */
+export const indexOfSegment = (grid: LiveGrid, msn: number): number => (msn - grid.msn0) * grid.segmentFrames;
+
+/** Wall clock of a frame, from the epoch's own origin. Unit: ms since the epoch. */
+export const clockOf = (epoch: EpochInfo, index: number): number =>
+  epoch.pdt0 + (index * 1_000 * epoch.fps.den) / epoch.fps.num;
