@@ -1,6 +1,6 @@
 // Builds an ingest node: RTMP door, key set, broadcasts, ring listener, and what every role has.
 import { createServer, type Server } from 'node:http';
-import { createEventBus } from '../platform/adapters/event-bus.ts';
+import { createEventBus, type EventBus } from '../platform/adapters/event-bus.ts';
 import { createLeases } from '../platform/adapters/leases.ts';
 import { openStorage } from '../platform/adapters/open-storage.ts';
 import { createQueue, type JobQueue } from '../platform/adapters/queue.ts';
@@ -20,10 +20,9 @@ import {
 } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { createPrivateServer } from '../platform/runtime/private-server.ts';
-import { type Loop, repeat } from '../platform/runtime/waits.ts';
+import type { Loop } from '../platform/runtime/waits.ts';
 import { type Broadcasts, createBroadcasts } from './broadcasts.ts';
 import type { IngestConfig } from './config.ts';
-import type { BroadcastDeps } from './live-broadcast.ts';
 import { createIngestMetrics, type IngestMetrics, registerIngestGauges } from './metrics.ts';
 import { createRingApp } from './routes.ts';
 import { createRtmpServer, type RtmpServer } from './rtmp-server.ts';
@@ -31,7 +30,6 @@ import { createStreamKeys, type StreamKeys } from './stream-keys.ts';
 import type { TermSource } from './term-watch.ts';
 
 const VERSION = '0.1.0';
-const INDEX_CHECK_MS = 2_000;
 /** Least age that the ring covers. Unit: ms. */
 const RING_MS = 30_000;
 
@@ -39,6 +37,7 @@ type Parts = {
   redis: RedisConnection;
   queue: JobQueue;
   records: Records;
+  bus: EventBus;
   keys: StreamKeys;
   broadcasts: Broadcasts;
   rtmp: RtmpServer;
@@ -56,22 +55,7 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
   const queue = createQueue(config.redisUrl, ['live'], log);
   const bus = createEventBus(redis, log);
   const keys = createStreamKeys(redis.client, log);
-  const broadcasts = createBroadcasts({
-    node,
-    records,
-    terms: termSource(redis, queue, records, log),
-    index: { add: (broadcast, stream) => redis.client.hSet(liveBroadcastsKey, { [broadcast]: stream }) },
-    announce: async (broadcast, stream) => {
-      await bus.publish({ type: 'broadcast', id: broadcast });
-      await bus.publish({ type: 'stream', id: stream });
-    },
-    keys,
-    onEvent: (listener) => bus.on(listener),
-    maxPublishers: config.maxPublishers,
-    metrics: ingestMetrics,
-    log,
-    ringLimits: { ms: RING_MS, bytes: config.ringBytes },
-  });
+  const broadcasts = broadcastSet(config, context, { redis, queue, records, bus, keys }, ingestMetrics);
   const rtmp = createRtmpServer(
     { port: config.rtmpPort, bind: config.bind, silenceMs: config.silenceMs, maxPublishers: config.maxPublishers },
     broadcasts,
@@ -82,6 +66,7 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
     redis,
     queue,
     records,
+    bus,
     keys,
     broadcasts,
     rtmp,
@@ -114,10 +99,13 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
     { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
     { name: 'queue', component: queue },
     { name: 'events', component: bus },
-    { name: 'index', component: indexLoop(records, log) },
+    { name: 'index', component: indexLoop(records) },
     { name: 'stream keys', component: keys },
-    { name: 'ring', component: started(ring, (port) => void (addresses.url = base(port))) },
-    { name: 'private', component: started(privateServer, (port) => void (addresses.private_url = base(port))) },
+    { name: 'ring', component: started(ring, (port) => Object.assign(addresses, { url: base(port) })) },
+    {
+      name: 'private',
+      component: started(privateServer, (port) => Object.assign(addresses, { private_url: base(port) })),
+    },
     { name: 'broadcasts', component: broadcasts },
     { name: 'rtmp', component: rtmp },
     {
@@ -132,6 +120,30 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
     { name: 'heartbeat', component: createHeartbeat(redis, describe, log) },
   ];
   return { ...sequence(named, log), addresses: () => addresses };
+}
+
+function broadcastSet(
+  config: IngestConfig,
+  { node, log }: ServiceContext,
+  { redis, queue, records, bus, keys }: Pick<Parts, 'redis' | 'queue' | 'records' | 'bus' | 'keys'>,
+  metrics: IngestMetrics,
+): Broadcasts {
+  return createBroadcasts({
+    node,
+    records,
+    terms: termSource(redis, queue, records, log),
+    index: { add: (broadcast, stream) => redis.client.hSet(liveBroadcastsKey, { [broadcast]: stream }) },
+    announce: async (broadcast, stream) => {
+      await bus.publish({ type: 'broadcast', id: broadcast });
+      await bus.publish({ type: 'stream', id: stream });
+    },
+    keys,
+    onEvent: (listener) => bus.on(listener),
+    maxPublishers: config.maxPublishers,
+    metrics,
+    log,
+    ringLimits: { ms: RING_MS, bytes: config.ringBytes },
+  });
 }
 
 function started(
@@ -191,16 +203,12 @@ function termSource(redis: RedisConnection, queue: JobQueue, records: Records, l
 }
 
 /** Builds the index anew when Redis lost it. */
-function indexLoop(records: Records, log: Logger): Component {
+function indexLoop(records: Records): Component {
   let loop: Loop | null = null;
   return {
     async start() {
       await records.ensureIndex();
-      loop = repeat(
-        INDEX_CHECK_MS,
-        () => records.ensureIndex(),
-        (thrown) => log.warn('index not checked', { err: thrown }),
-      );
+      loop = records.watchIndex();
     },
     async close() {
       await loop?.close();
