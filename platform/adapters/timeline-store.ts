@@ -122,7 +122,7 @@ export function createTimelineWriter(redis: RedisConnection): TimelineWriter {
 }
 
 /** Entries of a stream reply, and how many do not parse. */
-function parseEntries(raw: StreamEntry[]): { entries: TimelineEntry[]; faults: number } {
+export function parseEntries(raw: StreamEntry[]): { entries: TimelineEntry[]; faults: number } {
   const entries: TimelineEntry[] = [];
   let faults = 0;
   for (const { fields } of raw) {
