@@ -1,0 +1,205 @@
+// Must show D: the transcoder is killed with -9 in the middle of an upload's job, at each publish step, and during a live.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { playerState, startBrowser, waitUntilPlaying } from '../support/browser.ts';
+import { type Moment, type StoreProxy, startStoreProxy } from '../support/killing-proxy.ts';
+import { makeLongClip, publish } from '../support/media.ts';
+import { startMinio } from '../support/minio.ts';
+import { type Platform, startPlatform, until } from '../support/platform.ts';
+import {
+  createStream,
+  createUpload,
+  fetchMaster,
+  fetchMedia,
+  putFile,
+  readAsset,
+  waitUntilLive,
+  waitUntilReady,
+} from '../support/story.ts';
+
+const SECONDS = 20;
+const FPS = 25;
+const TOLERANCE_S = 0.05;
+const LIVE_LIMIT_MS = 10_000;
+
+let folder: string;
+let clip: string;
+let minio: Awaited<ReturnType<typeof startMinio>>;
+let proxy: StoreProxy;
+let platform: Platform;
+let browser: Browser;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'headwater-kill-'));
+  clip = join(folder, 'clip.mp4');
+  await makeLongClip(clip, SECONDS, { width: 640, height: 480 }, FPS);
+  minio = await startMinio();
+  proxy = await startStoreProxy(minio.settings.S3_ENDPOINT ?? '');
+  platform = await startPlatform({
+    storage: 'fs',
+    env: {
+      HEADWATER_STORAGE: 's3',
+      HEADWATER_S3_ENDPOINT: proxy.url,
+      HEADWATER_S3_ACCESS_KEY: minio.settings.S3_ACCESS_KEY ?? '',
+      HEADWATER_S3_SECRET_KEY: minio.settings.S3_SECRET_KEY ?? '',
+    },
+  });
+  browser = await startBrowser();
+}, 180_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await platform?.stop();
+  await proxy?.close();
+  await minio?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Kills both workers: whichever holds the job is among them. */
+async function killWorkers(): Promise<void> {
+  await platform.kill('transcoder-1');
+  await platform.kill('transcoder-2');
+}
+
+async function expectReadyOnce(asset: string): Promise<void> {
+  const ready = await waitUntilReady(platform, asset, 150_000);
+  expect(Math.abs((ready.duration ?? 0) - SECONDS)).toBeLessThanOrEqual(TOLERANCE_S);
+  const names = ready.renditions.map((rendition) => rendition.name);
+  expect(new Set(names).size).toBe(names.length);
+  const master = await fetchMaster(platform.edges[0] ?? '', ready.playback_ids[0]?.id ?? '');
+  for (const playlist of [...master.variants.map((variant) => variant.uri), master.audio ?? '']) {
+    const media = await fetchMedia(playlist);
+    expect(media.isEnded).toBe(true);
+    const total = media.segments.reduce((sum, segment) => sum + segment.duration, 0);
+    expect(Math.abs(total - SECONDS)).toBeLessThanOrEqual(0.1);
+    for (const segment of media.segments) {
+      const answer = await fetch(segment.uri, { method: 'HEAD' });
+      expect(answer.status).toBe(200);
+    }
+  }
+}
+
+describe('a killed worker', () => {
+  it('at 30 to 60 % of an upload costs nothing', async () => {
+    const upload = await createUpload(platform);
+    expect(await putFile(upload.url, clip)).toBeLessThan(300);
+    const percent = await until(
+      '30 % of the job',
+      120_000,
+      async () => {
+        const asset = await readAsset(platform, upload.asset_id);
+        return asset.progress.percent >= 30 && asset.status === 'preparing' ? asset.progress.percent : null;
+      },
+      20,
+    );
+    expect(percent).toBeLessThanOrEqual(60);
+    await killWorkers();
+    await expectReadyOnce(upload.asset_id);
+  }, 240_000);
+
+  const steps: [string, Moment, (method: string, path: string, asset: string) => boolean][] = [
+    [
+      'the first segment is stored',
+      'after',
+      (method, path, asset) => method === 'PUT' && path.includes(`/media/${asset}/`) && path.includes('/s0.'),
+    ],
+    [
+      'a rendition table is stored',
+      'before',
+      (method, path, asset) => method === 'PUT' && path.includes(`/index/${asset}/`),
+    ],
+    [
+      'a rendition is added to the record',
+      'after',
+      (method, path, asset) => method === 'PUT' && path.includes(`/records/asset/${asset}`),
+    ],
+    [
+      'the pictures are stored',
+      'after',
+      (method, path, asset) => method === 'PUT' && path.includes(`/media/${asset}/images/`),
+    ],
+  ];
+  it.each(steps)(
+    'when %s (%s the store has done it) costs nothing',
+    async (_name, moment, matches) => {
+      const upload = await createUpload(platform);
+      let isSent = false;
+      proxy.arm({
+        moment,
+        matches: (method, path) => isSent && matches(method, path, upload.asset_id),
+        fire: killWorkers,
+      });
+      const sent = putFile(upload.url, clip);
+      isSent = true;
+      expect(await sent).toBeLessThan(300);
+      await until('the kill', 120_000, async () => proxy.hasFired());
+      await expectReadyOnce(upload.asset_id);
+    },
+    300_000,
+  );
+
+  it('at the put that makes the asset ready leaves it ready exactly once', async () => {
+    for (const moment of ['before', 'after'] as const) {
+      const upload = await createUpload(platform);
+      expect(await putFile(upload.url, clip)).toBeLessThan(300);
+      await until(
+        'all but the last step',
+        150_000,
+        async () => {
+          const asset = await readAsset(platform, upload.asset_id);
+          return asset.renditions.length >= 4 || asset.status === 'ready';
+        },
+        20,
+      );
+      proxy.arm({
+        moment,
+        matches: (method, path) => method === 'PUT' && path.includes(`/records/asset/${upload.asset_id}`),
+        fire: killWorkers,
+      });
+      await until('the kill', 60_000, async () => proxy.hasFired());
+      await expectReadyOnce(upload.asset_id);
+    }
+  }, 400_000);
+
+  it('during a live is replaced within 10 s, without a reload of the player', async () => {
+    const stream = await createStream(platform);
+    const publisher = publish(stream.address, 'numbered');
+    const page = await browser.newPage();
+    try {
+      const edge = platform.edges[0] ?? '';
+      await waitUntilLive(edge, stream.playback);
+      await page.goto(`${edge}/watch/${stream.playback}`);
+      await page.waitForSelector('video', { state: 'attached', timeout: 20_000 });
+      await page.evaluate(
+        'window.marker = "same page"; document.querySelector("video").muted = true; document.querySelector("video").play().catch(() => undefined)',
+      );
+      await waitUntilPlaying(page, 30_000, 2);
+      const master = await fetchMaster(edge, stream.playback);
+      const playlist = master.variants[0]?.uri ?? '';
+      const lastBefore = (await fetchMedia(playlist)).segments.at(-1)?.msn ?? 0;
+      await killWorkers();
+      const killedAt = performance.now();
+      await until(
+        'new segments after the kill',
+        LIVE_LIMIT_MS + 5_000,
+        async () => {
+          const media = await fetchMedia(playlist).catch(() => null);
+          return (media?.segments.at(-1)?.msn ?? 0) >= lastBefore + 2;
+        },
+        50,
+      );
+      expect(performance.now() - killedAt).toBeLessThanOrEqual(LIVE_LIMIT_MS);
+      const from = Number((await playerState(page))?.['currentTime']);
+      await page.waitForFunction(`document.querySelector('video').currentTime > ${from + 6}`, undefined, {
+        timeout: 25_000,
+      });
+      expect(await page.evaluate('window.marker')).toBe('same page');
+    } finally {
+      await page.close();
+      await publisher.stop();
+    }
+  }, 120_000);
+});
