@@ -2,7 +2,15 @@
 
 import { initUri, segmentUri } from '../contract/routes.ts';
 import type { RenditionIndex } from '../contract/timeline.ts';
-import { attributeTag, PLAYLIST_VERSION, playlistText, quoted, seconds, valueTag } from './tags.ts';
+import {
+  attributeTag,
+  LIVE_PLAYLIST_VERSION,
+  PLAYLIST_VERSION,
+  playlistText,
+  quoted,
+  seconds,
+  valueTag,
+} from './tags.ts';
 
 export type PlaylistSegment = {
   /** Discontinuity sequence number: segments with different ones are parted by EXT-X-DISCONTINUITY. */
@@ -36,7 +44,7 @@ export type MediaPlaylist = {
  */
 export function writeMediaPlaylist(playlist: MediaPlaylist): string {
   const lines = [
-    valueTag('EXT-X-VERSION', PLAYLIST_VERSION),
+    valueTag('EXT-X-VERSION', playlist.type === 'VOD' ? PLAYLIST_VERSION : LIVE_PLAYLIST_VERSION),
     valueTag('EXT-X-TARGETDURATION', playlist.targetDurationS),
     valueTag('EXT-X-MEDIA-SEQUENCE', playlist.mediaSequence),
   ];

@@ -1,7 +1,9 @@
 // The lines of a playlist: tags with and without attribute lists. Both playlist writers build their text from these.
 
-/** Protocol version of every playlist: 6 is the least for EXT-X-MAP in ordinary media playlists (rfc8216bis, section 8). */
+/** Protocol version of master and on-demand playlists: the least for EXT-X-MAP in ordinary media playlists (rfc8216bis, section 8). */
 export const PLAYLIST_VERSION = 6;
+/** Of live media playlists: the version that brought EXT-X-GAP, which any of them may need; one number for the life of a playlist. */
+export const LIVE_PLAYLIST_VERSION = 8;
 
 /** Attribute value as it stands in the tag; null leaves the attribute out. */
 export type AttributeValue = string | number | null;

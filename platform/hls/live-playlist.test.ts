@@ -1,0 +1,215 @@
+// Live media playlists as tables: sliding windows, epochs, gaps; every text is read back by two independent parsers.
+import * as hls from 'hls-parser';
+import { Parser } from 'm3u8-parser';
+import { describe, expect, test } from 'vitest';
+import {
+  A0,
+  audio0,
+  entriesOf,
+  epochOf,
+  pdtOf,
+  segmentEntries,
+  V360,
+  video360,
+  WRITER,
+} from '../../test/support/timelines.ts';
+import type { RenditionName, WriterTag } from '../contract/ids.ts';
+import type { EpochInfo } from '../contract/records.ts';
+import type { TimelineEntry } from '../contract/timeline.ts';
+import { livePlaylist, windowSegments } from './live-playlist.ts';
+import { LiveTimeline } from './live-timeline.ts';
+import { writeMediaPlaylist } from './media-playlist.ts';
+
+type Show = {
+  entries: TimelineEntry[];
+  epochs: EpochInfo[];
+  window?: number;
+  rendition?: RenditionName;
+  isEnded?: boolean;
+};
+
+function textOf({ entries, epochs, window = 60, rendition = V360, isEnded = false }: Show): string {
+  const timeline = new LiveTimeline(window);
+  timeline.accept(entries);
+  const playlist = livePlaylist({ rendition, epochs, isEnded, segments: timeline.segments() });
+  return playlist === null ? '' : writeMediaPlaylist(playlist);
+}
+
+function readBack(text: string) {
+  const parser = new Parser();
+  const warnings: string[] = [];
+  parser.on('warn', ({ message }) => warnings.push(message));
+  parser.push(text);
+  parser.end();
+  expect(warnings).toEqual([]);
+  const other = hls.parse(text);
+  if (other.isMasterPlaylist) throw new Error('not a media playlist');
+  expect(other.segments.map((one) => one.uri)).toEqual(parser.manifest.segments.map((one) => one.uri));
+  expect(other.mediaSequenceBase ?? 0).toBe(parser.manifest.mediaSequence);
+  return { manifest: parser.manifest, other };
+}
+
+test('a running stream: sliding, wall clock on every segment, no end', () => {
+  const { manifest, other } = readBack(textOf({ entries: entriesOf(1, 0, 4), epochs: [epochOf(1, 0)], window: 3 }));
+  expect(manifest).toMatchObject({ version: 8, targetDuration: 2, mediaSequence: 2, discontinuitySequence: 1 });
+  expect(manifest.playlistType).toBeUndefined();
+  expect(manifest.endList).toBeUndefined();
+  expect(manifest.independentSegments).toBe(true);
+  expect(manifest.segments.map((one) => [one.uri, one.duration, one.map?.uri, one.programDateTime])).toEqual(
+    [2, 3, 4].map((msn) => [`1/s${msn}.${WRITER}.m4s`, 2, '1/init.mp4', pdtOf(msn)]),
+  );
+  expect(other.segments.every((one) => one.programDateTime instanceof Date)).toBe(true);
+});
+
+test('ENDLIST when it is over', () => {
+  const { manifest, other } = readBack(textOf({ entries: entriesOf(1, 0, 4), epochs: [epochOf(1, 0)], isEnded: true }));
+  expect(manifest.endList).toBe(true);
+  expect(other.endlist).toBe(true);
+});
+
+test('open segments are not listed', () => {
+  const [opened] = segmentEntries({ epoch: 1, msn: 3 });
+  const { manifest } = readBack(
+    textOf({ entries: [...entriesOf(1, 0, 2), ...(opened ? [opened] : [])], epochs: [epochOf(1, 0)] }),
+  );
+  expect(manifest.segments).toHaveLength(3);
+});
+
+test('nothing listed is no playlist', () => {
+  expect(textOf({ entries: [], epochs: [epochOf(1, 0)] })).toBe('');
+  expect(textOf({ entries: entriesOf(4, 0, 3), epochs: [epochOf(1, 0)] })).toBe('');
+});
+
+describe('every step of a window sliding over epochs 1, 2 and 5', () => {
+  const epochs = [epochOf(1, 0), epochOf(2, 6), epochOf(5, 10)];
+  const entries = [...entriesOf(1, 0, 5), ...entriesOf(2, 6, 9), ...entriesOf(5, 10, 20)];
+  const epochAt = (msn: number) => (msn < 6 ? 1 : msn < 10 ? 2 : 5);
+  const sequences = new Map<number, number>();
+  for (let newest = 0; newest <= 20; newest += 1) {
+    test(`newest segment ${newest}`, () => {
+      const held = entries.filter((entry) => entry.msn <= newest);
+      const { manifest, other } = readBack(textOf({ entries: held, epochs, window: 4 }));
+      const first = Math.max(0, newest - 3);
+      expect(manifest.mediaSequence).toBe(first);
+      expect(manifest.discontinuitySequence).toBe(epochAt(first));
+      expect(other.discontinuitySequenceBase).toBe(epochAt(first));
+      for (const [index, segment] of manifest.segments.entries()) {
+        const msn = first + index;
+        // The same segment has the same discontinuity sequence number in every playlist that lists it (RFC 8216, 6.2.2).
+        expect(segment.timeline).toBe(sequences.get(msn) ?? segment.timeline);
+        sequences.set(msn, segment.timeline);
+        expect(segment.timeline).toBe(epochAt(msn));
+        expect(segment.map?.uri).toBe(`${epochAt(msn)}/init.mp4`);
+        expect(segment.discontinuity ?? false).toBe(index > 0 && epochAt(msn) !== epochAt(msn - 1));
+      }
+    });
+  }
+});
+
+describe('gaps', () => {
+  const epochs = [epochOf(1, 0), epochOf(2, 4)];
+  const gapsOf = (show: Show) =>
+    readBack(textOf(show)).other.segments.map((one) => [one.mediaSequenceNumber, one.gap ?? false, one.duration]);
+
+  test('a rendition without an object says GAP for as long as the others last; the others play', () => {
+    const entries = [
+      ...entriesOf(1, 0, 1),
+      ...segmentEntries({ epoch: 1, msn: 2, renditions: [{ ...audio0, timescale: 24_000 }] }),
+      ...entriesOf(1, 3, 3),
+    ];
+    expect(gapsOf({ entries, epochs })).toEqual([
+      [0, false, 2],
+      [1, false, 2],
+      [2, true, 1],
+      [3, false, 2],
+    ]);
+    expect(gapsOf({ entries, epochs, rendition: A0 }).map(([, isGap]) => isGap)).toEqual([false, false, false, false]);
+  });
+
+  test('a gap entry is a gap in every rendition, as long as the grid says', () => {
+    const gap = segmentEntries({ epoch: 1, msn: 1, renditions: [], gap: true, parts: 1 });
+    const entries = [...entriesOf(1, 0, 0), ...gap, ...entriesOf(1, 2, 2)];
+    for (const rendition of [V360, A0]) {
+      expect(gapsOf({ entries, epochs, rendition })[1]).toEqual([1, true, 2]);
+    }
+  });
+
+  test('a number that no segment took is a gap of the epoch after it, also when the one before has left', () => {
+    const entries = [...entriesOf(1, 0, 2), ...entriesOf(2, 5, 7)];
+    const { manifest, other } = readBack(textOf({ entries, epochs }));
+    expect(other.segments.map((one) => one.gap ?? false)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(manifest.segments.map((one) => one.timeline)).toEqual([1, 1, 1, 2, 2, 2, 2, 2]);
+    expect(manifest.segments.map((one) => one.programDateTime)).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map(pdtOf));
+    const slid = readBack(textOf({ entries, epochs, window: 4 }));
+    expect(slid.manifest.mediaSequence).toBe(5);
+    expect(slid.manifest.segments[0]?.timeline).toBe(2);
+  });
+
+  test('a rung that a later epoch dropped: gaps there, and no address of an init that does not exist', () => {
+    const dropped = [epochOf(1, 0), epochOf(2, 2, [audio0])];
+    const entries = [
+      ...entriesOf(1, 0, 1),
+      ...segmentEntries({ epoch: 2, msn: 2, renditions: [audio0] }),
+      ...segmentEntries({ epoch: 2, msn: 3, renditions: [audio0] }),
+    ];
+    const text = textOf({ entries, epochs: dropped });
+    expect(gapsOf({ entries, epochs: dropped }).map(([, isGap]) => isGap)).toEqual([false, false, true, true]);
+    expect(text).not.toContain('2/init.mp4');
+    expect(textOf({ entries, epochs: dropped, rendition: A0 })).toContain('2/init.mp4');
+  });
+
+  test('all renditions list the same numbers', () => {
+    const entries = [
+      ...entriesOf(1, 0, 2),
+      ...segmentEntries({ epoch: 2, msn: 4, renditions: [video360] }),
+      ...segmentEntries({ epoch: 2, msn: 5, renditions: [audio0] }),
+    ];
+    const numbers = (rendition: RenditionName) => gapsOf({ entries, epochs, rendition }).map(([msn]) => msn);
+    expect(numbers(V360)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(numbers(A0)).toEqual(numbers(V360));
+  });
+});
+
+test('the text depends on what is held, not on how it came', () => {
+  const epochs = [epochOf(1, 0), epochOf(2, 6)];
+  const entries = [...entriesOf(1, 0, 5), ...entriesOf(2, 6, 12)];
+  const straight = textOf({ entries, epochs, window: 8 });
+  const pieces = [entries.slice(16), entries.slice(4, 20), entries.slice(0, 6), entries.slice(8)].flat();
+  expect(textOf({ entries: pieces, epochs, window: 8 })).toBe(straight);
+});
+
+test('each segment is named by the writer that stored it', () => {
+  const other = 'writer0002' as WriterTag;
+  const entries = [...entriesOf(1, 0, 0), ...segmentEntries({ epoch: 1, msn: 1, writer: other })];
+  const { manifest } = readBack(textOf({ entries, epochs: [epochOf(1, 0)] }));
+  expect(manifest.segments.map((one) => one.uri)).toEqual([`1/s0.${WRITER}.m4s`, `1/s1.${other}.m4s`]);
+});
+
+test('no rounded duration is above the target, at the rates with the longest segments', () => {
+  const odd = { ...video360, timescale: 30_000 };
+  const entries = segmentEntries({ epoch: 1, msn: 0, renditions: [odd] });
+  for (const entry of entries) {
+    const segment = entry.renditions[V360]?.segment;
+    if (segment !== undefined) segment.duration = 60 * 1_001;
+  }
+  const { manifest } = readBack(textOf({ entries, epochs: [epochOf(1, 0, [odd])] }));
+  expect(manifest.segments[0]?.duration).toBe(2.002);
+  expect(Math.round(manifest.segments[0]?.duration ?? 9)).toBeLessThanOrEqual(manifest.targetDuration);
+});
+
+test.each([
+  [120, 60],
+  [20, 10],
+  [21, 11],
+])('a window of %d s is %d segments', (windowS, expected) => {
+  expect(windowSegments(windowS)).toBe(expected);
+});

@@ -1,0 +1,101 @@
+// Master playlists, read back by two independent parsers.
+import * as hls from 'hls-parser';
+import { Parser } from 'm3u8-parser';
+import { expect, test } from 'vitest';
+import { audio0, LIVE_CONTENT, video360 } from '../../test/support/timelines.ts';
+import type { RenditionName } from '../contract/ids.ts';
+import { masterPlaylist } from './master-playlist.ts';
+
+const video720 = { ...video360, name: 'v720' as RenditionName, width: 1280, height: 720, bandwidth: 2_750_000 };
+
+function readBack(text: string) {
+  const parser = new Parser();
+  const warnings: string[] = [];
+  parser.on('warn', ({ message }) => warnings.push(message));
+  parser.push(text);
+  parser.end();
+  expect(warnings).toEqual([]);
+  const other = hls.parse(text);
+  if (!other.isMasterPlaylist) throw new Error('not a master playlist');
+  return { manifest: parser.manifest, other };
+}
+
+test('two sizes with audio: best first, rates with the audio in them, one default audio rendition', () => {
+  const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0, video360, video720] }) ?? '';
+  const { manifest, other } = readBack(text);
+  expect(manifest.version).toBe(6);
+  expect(manifest.independentSegments).toBe(true);
+  expect(manifest.playlists?.map((one) => one.uri)).toEqual([
+    `v/-/${LIVE_CONTENT}/v720/index.m3u8`,
+    `v/-/${LIVE_CONTENT}/v360/index.m3u8`,
+  ]);
+  expect(manifest.playlists?.[1]?.attributes).toMatchObject({
+    BANDWIDTH: 770_000 + 132_000,
+    'AVERAGE-BANDWIDTH': String(700_000 + 128_000),
+    CODECS: 'avc1.64001e,mp4a.40.2',
+    RESOLUTION: { width: 640, height: 360 },
+    'FRAME-RATE': 30,
+    AUDIO: 'audio',
+  });
+  expect(manifest.mediaGroups?.AUDIO['audio']).toEqual({
+    Audio: {
+      default: true,
+      autoselect: true,
+      uri: `v/-/${LIVE_CONTENT}/a0/index.m3u8`,
+    },
+  });
+  expect(other.independentSegments).toBe(true);
+  expect(other.variants.map((one) => [one.uri, one.bandwidth, one.averageBandwidth, one.frameRate])).toEqual([
+    [`v/-/${LIVE_CONTENT}/v720/index.m3u8`, 2_882_000, 828_000, 30],
+    [`v/-/${LIVE_CONTENT}/v360/index.m3u8`, 902_000, 828_000, 30],
+  ]);
+  expect(other.variants[0]?.audio.map((one) => [one.isDefault, one.channels, one.uri])).toEqual([
+    [true, '2', `v/-/${LIVE_CONTENT}/a0/index.m3u8`],
+  ]);
+});
+
+test('the same renditions in another order give the same text', () => {
+  const one = masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0, video360, video720] });
+  const two = masterPlaylist({ content: LIVE_CONTENT, renditions: [video720, audio0, video360] });
+  expect(two).toBe(one);
+});
+
+test('silent video: no audio group, the video codec alone', () => {
+  const { manifest, other } = readBack(masterPlaylist({ content: LIVE_CONTENT, renditions: [video360] }) ?? '');
+  expect(manifest.playlists?.[0]?.attributes.CODECS).toBe('avc1.64001e');
+  expect(manifest.playlists?.[0]?.attributes.BANDWIDTH).toBe(770_000);
+  expect(other.variants[0]?.audio).toEqual([]);
+});
+
+test('audio alone: one variant, which is the audio playlist, without size or frame rate', () => {
+  const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0] }) ?? '';
+  const { manifest } = readBack(text);
+  expect(manifest.playlists?.map((one) => one.uri)).toEqual([`v/-/${LIVE_CONTENT}/a0/index.m3u8`]);
+  expect(manifest.playlists?.[0]?.attributes.CODECS).toBe('mp4a.40.2');
+  expect(text).not.toMatch(/RESOLUTION|FRAME-RATE|EXT-X-MEDIA/);
+});
+
+test('a second audio rendition is offered, but is no default', () => {
+  const second = { ...audio0, name: 'a1' as RenditionName };
+  const { other } = readBack(masterPlaylist({ content: LIVE_CONTENT, renditions: [second, audio0, video360] }) ?? '');
+  expect(other.variants[0]?.audio.map((one) => [one.name, one.isDefault])).toEqual([
+    ['Audio', true],
+    ['Audio 2', false],
+  ]);
+});
+
+test('a grant stands in every address', () => {
+  const text =
+    masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0, video360], grant: 'grant0123456789ab' }) ?? '';
+  expect(text.match(/v\/grant0123456789ab\//g)).toHaveLength(2);
+  expect(text).not.toContain('v/-/');
+});
+
+test('fractional rates keep three digits', () => {
+  const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [{ ...video360, frame_rate: 30_000 / 1_001 }] });
+  expect(text).toContain('FRAME-RATE=29.970');
+});
+
+test('nothing to play is no playlist', () => {
+  expect(masterPlaylist({ content: LIVE_CONTENT, renditions: [] })).toBeNull();
+});
