@@ -91,9 +91,9 @@ export class OwnershipLost extends AppError {
   }
 }
 
-/** The worker is going down; the job goes on elsewhere. */
-export class WorkerStopping extends AppError {
-  constructor() {
-    super('WORKER_STOPPING', 'this worker is shutting down', { source: 'internal', retryable: true });
+/** The job stops for a reason that is not the file's: shutdown, a lost lease, a lost queue lock. It goes on elsewhere. */
+export class JobInterrupted extends AppError {
+  constructor(why: string, options?: ErrorOptions) {
+    super('JOB_INTERRUPTED', `the job was interrupted: ${why}`, { source: 'internal', retryable: true, ...options });
   }
 }

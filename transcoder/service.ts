@@ -1,0 +1,234 @@
+// The transcoder put together: both workers, the queue that feeds them, and the order in which that starts and closes.
+import { join } from 'node:path';
+import { createEventBus } from '../platform/adapters/event-bus.ts';
+import { createLeases } from '../platform/adapters/leases.ts';
+import { openStorage } from '../platform/adapters/open-storage.ts';
+import { createQueue } from '../platform/adapters/queue.ts';
+import { createRecords, type Records } from '../platform/adapters/records.ts';
+import { createRedis, type RedisClient, type RedisConnection } from '../platform/adapters/redis.ts';
+import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
+import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
+import { createTimelineWriter } from '../platform/adapters/timeline-store.ts';
+import type { AssetId } from '../platform/contract/ids.ts';
+import type { JobName } from '../platform/contract/jobs.ts';
+import type { NodeInfo } from '../platform/contract/nodes.ts';
+import { recordKey } from '../platform/contract/object-keys.ts';
+import { progressKey } from '../platform/contract/redis-keys.ts';
+import { messageOf } from '../platform/runtime/errors.ts';
+import { type Component, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import { createPrivateServer, type Readiness } from '../platform/runtime/private-server.ts';
+import { type Loop, within } from '../platform/runtime/waits.ts';
+import type { TranscoderConfig } from './config.ts';
+import { createLiveWorker, type LiveWorker } from './live-worker.ts';
+import { createTranscoderMetrics, type TranscoderMetrics } from './metrics.ts';
+import { workerRoutes } from './routes.ts';
+import { openSandbox, type Sandbox } from './sandbox.ts';
+import { createScratch } from './scratch.ts';
+import type { ProgressSink } from './vod-progress.ts';
+import { createVodWorker } from './vod-worker.ts';
+
+const VERSION = '0.1.0';
+const CHECK_MS = 2_000;
+const PROGRESS_TTL_MS = 3_600_000;
+
+/** What changes while the role runs. */
+type State = { privateUrl: string; startedAt: number; isDraining: boolean; sandbox: Sandbox | null };
+
+/** Builds a transcoder; nothing is opened before start(). */
+export function createTranscoder(config: TranscoderConfig, context: ServiceContext): Service {
+  const { log, node } = context;
+  const state: State = { privateUrl: '', startedAt: 0, isDraining: false, sandbox: null };
+  const parts = createParts(config, context);
+  const { storage, redis } = parts;
+  const { vod, live, metrics } = createWorkers(config, context, parts, state);
+  const names = (['live', 'vod'] as const).filter((name) => config.concurrency[name] > 0);
+  const queue = createQueue(config.redisUrl, names, log);
+  queue.process('vod', config.concurrency.vod, (payload, job) => vod.handle(payload, job));
+  queue.process('live', config.concurrency.live, (payload, job) => measureLive(metrics, live.handle(payload, job)));
+  const jobs = (): Record<JobName, number> => ({ vod: metrics.active('vod'), live: live.active() });
+  const describe = (): NodeInfo => ({
+    id: node,
+    role: 'transcoder',
+    url: state.privateUrl,
+    public_url: null,
+    private_url: state.privateUrl,
+    state: state.isDraining ? 'draining' : 'healthy',
+    started_at: state.startedAt,
+    pid: process.pid,
+    version: VERSION,
+    load: { jobs: jobs().vod + jobs().live, vod: jobs().vod, live: jobs().live },
+  });
+  const whole = sequence(
+    [
+      { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
+      { name: 'scratch', component: parts.scratch },
+      ...(config.concurrency.vod > 0 ? [{ name: 'sandbox', component: sandboxOpener(config, parts, state, log) }] : []),
+      { name: 'redis', component: redis },
+      { name: 'index', component: indexKeeper(parts.records) },
+      { name: 'event bus', component: parts.events },
+      { name: 'registry', component: parts.registry },
+      { name: 'private listener', component: privateListener(config, context, parts, state, jobs) },
+      { name: 'vod worker', component: { start: () => vod.start(), close: () => vod.close() } },
+      { name: 'live worker', component: { start: () => live.start(), close: () => live.close() } },
+      { name: 'queue', component: queue },
+      { name: 'hand-over', component: handOver(vod, live) },
+      { name: 'heartbeat', component: createHeartbeat(redis, describe, log) },
+    ],
+    log,
+  );
+  return {
+    async start() {
+      state.startedAt = Date.now();
+      await whole.start();
+    },
+    async drain() {
+      state.isDraining = true;
+      await whole.drain();
+    },
+    close: () => whole.close(),
+    addresses: () => ({ url: state.privateUrl, public_url: null, private_url: state.privateUrl }),
+  };
+}
+
+function createParts(config: TranscoderConfig, { log, node }: ServiceContext) {
+  const storage = openStorage(config.storage, log);
+  const redis = createRedis(config.redisUrl, log);
+  return {
+    storage,
+    redis,
+    records: createRecords(storage, redis, log),
+    scratch: createScratch(config.dataDir, config.diskReserveBytes, node, log),
+    events: createEventBus(redis, log),
+    leases: createLeases(redis, log),
+    registry: createRegistry(redis, ['ingest'], log),
+  };
+}
+type Parts = ReturnType<typeof createParts>;
+
+function createWorkers(config: TranscoderConfig, context: ServiceContext, parts: Parts, state: State) {
+  const { log, node } = context;
+  const { storage, redis, records, leases, registry, events, scratch } = parts;
+  const metrics = createTranscoderMetrics(context.metrics);
+  const timeline = createTimelineWriter(redis);
+  const live = createLiveWorker(
+    { ...config, node },
+    { storage, records, leases, timeline, redis: redis.client, registry, log, metrics: context.metrics },
+  );
+  const vod = createVodWorker(
+    { preset: config.vodPreset, jobs: config.concurrency.vod },
+    {
+      store: storage,
+      records,
+      leases,
+      events,
+      progressOf: (asset) => progressSink(redis.client, asset, log),
+      sandbox: () => needSandbox(state.sandbox),
+      scratch,
+      metrics,
+    },
+  );
+  return { vod, live, metrics };
+}
+
+/** The trial run needs the scratch folder, so it stands after it. */
+const sandboxOpener = (config: TranscoderConfig, parts: Parts, state: State, log: Logger): Component => ({
+  async start() {
+    state.sandbox = await openSandbox(config.sandbox, join(parts.scratch.path, 'trial'), log);
+  },
+  close: async () => undefined,
+});
+
+function privateListener(
+  config: TranscoderConfig,
+  context: ServiceContext,
+  parts: Parts,
+  state: State,
+  jobs: () => Record<JobName, number>,
+): Component {
+  const readiness = createReadiness(parts.redis, parts.storage, () => state.isDraining);
+  const server = createPrivateServer(config.privatePort, config.bindHost, context.metrics, readiness);
+  workerRoutes(server.app, config.internalSecret, () => ({
+    sandbox: state.sandbox?.driver ?? 'none',
+    jobs: jobs(),
+    concurrency: config.concurrency,
+  }));
+  return {
+    async start() {
+      state.privateUrl = `http://${config.advertisedHost}:${await server.start()}`;
+    },
+    close: () => server.close(),
+  };
+}
+
+function needSandbox(sandbox: Sandbox | null): Sandbox {
+  if (sandbox === null) throw new Error('the sandbox is opened at start');
+  return sandbox;
+}
+
+/** Drained before the queue, which waits for the jobs that this ends. */
+const handOver = (vod: Component, live: LiveWorker): Component => ({
+  start: async () => undefined,
+  async drain() {
+    await Promise.all([vod.drain?.(), live.drain()]);
+  },
+  close: async () => undefined,
+});
+
+async function measureLive(metrics: TranscoderMetrics, run: Promise<void>): Promise<void> {
+  const startedAt = performance.now();
+  metrics.activeJobs('live', 1);
+  let outcome = 'failed';
+  try {
+    await run;
+    outcome = 'ended';
+  } finally {
+    metrics.activeJobs('live', -1);
+    metrics.jobEnded('live', outcome, (performance.now() - startedAt) / 1_000);
+  }
+}
+
+/** Progress is a comfort: Redis being away must not hold a transcode up. */
+function progressSink(client: RedisClient, asset: AssetId, log: Logger): ProgressSink {
+  const key = progressKey(asset);
+  return async ({ state, percent, rendition }) => {
+    try {
+      await client.hSet(key, { state, percent: String(percent), rendition, updated_at: String(Date.now()) });
+      await client.pExpire(key, PROGRESS_TTL_MS);
+    } catch (thrown) {
+      log.debug('progress not written', { asset, err: thrown });
+    }
+  };
+}
+
+/** Rebuilds the index in Redis when it is missing, also when that happens later. */
+function indexKeeper(records: Records): Component {
+  let loop: Loop | null = null;
+  return {
+    async start() {
+      loop = records.watchIndex();
+    },
+    async close() {
+      await loop?.close();
+      loop = null;
+    },
+  };
+}
+
+/** A key that no record has: the store answers that it is missing. */
+const probeKey = recordKey('asset', 'readiness');
+
+function createReadiness(redis: RedisConnection, storage: ObjectStorage, isDraining: () => boolean): Readiness {
+  const check = async (name: string, work: Promise<unknown>): Promise<string[]> => {
+    try {
+      await within(work, CHECK_MS, name);
+      return [];
+    } catch (thrown) {
+      return thrown instanceof ObjectMissing ? [] : [`${name}: ${messageOf(thrown)}`];
+    }
+  };
+  return async () => {
+    const faults = await Promise.all([check('redis', redis.client.ping()), check('storage', storage.head(probeKey))]);
+    return [...(isDraining() ? ['draining'] : []), ...faults.flat()];
+  };
+}
