@@ -1,6 +1,6 @@
 // What an FLV tag body is: key frame, sequence header, metadata. Nothing here decodes media.
 import { RING_KEYFRAME, RING_KINDS, RING_SEQUENCE_HEADER } from '../platform/contract/ring.ts';
-import { checkAmf0 } from './amf-guard.ts';
+import { readAmf0 } from './amf0.ts';
 
 /** A message body as RTMP carries it. */
 export type FlvTag = {
@@ -67,7 +67,7 @@ function videoFlags(body: Buffer): number | null {
 function script(timestamp: number, body: Buffer): ClassifiedTag | null {
   const bare = startsWith(body, SET_DATA_FRAME) ? body.subarray(SET_DATA_FRAME.length) : body;
   try {
-    checkAmf0(bare);
+    readAmf0(bare);
   } catch {
     return null;
   }

@@ -1,5 +1,5 @@
 // The RTMP door: node-media-server's protocol and session under our own listener, limits and callbacks. The one file that names the package.
-// Its stock handlers trust the network (docs/decisions); here every callback is ours, and whatever a peer sends ends its own connection at most.
+// Its stock handlers trust the network; here every callback is ours, and whatever a peer sends ends its own connection at most.
 import { createServer, type Server, type Socket } from 'node:net';
 import logger from 'node-media-server/src/core/logger.js';
 import Rtmp from 'node-media-server/src/protocol/rtmp.js';
@@ -8,7 +8,7 @@ import { codeOf, messageOf } from '../platform/runtime/errors.ts';
 import { listen } from '../platform/runtime/http-server.ts';
 import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
-import { checkAmf0 } from './amf-guard.ts';
+import { readAmf0 } from './amf0.ts';
 import { PublishRefused, RtmpMalformed } from './errors.ts';
 import type { FlvTag } from './flv-tag.ts';
 import {
@@ -37,6 +37,7 @@ const TYPE = {
   command: 20,
 };
 const HANDSHAKE_DONE = 3;
+const GOODBYE_MS = 1_000;
 const NO_BYTES = Buffer.alloc(0);
 /** Acknowledged at least this often when the peer asks for nothing else. Unit: bytes. */
 const ACK_WINDOW = { min: 64 * 1024, fallback: 2_500_000 };
@@ -126,8 +127,15 @@ class GuardedRtmp extends Rtmp {
     this.commands += 1;
     if (this.commands > RTMP_LIMITS.commands) throw new RtmpMalformed('too many commands');
     const { header, payload } = this.parserPacket;
-    checkAmf0(payload.subarray(header.type === TYPE.command3 ? 1 : 0, header.length));
-    super.invokeHandler();
+    const offset = header.type === TYPE.command3 ? 1 : 0;
+    const [cmd, transId, cmdObj, streamName] = readAmf0(payload.subarray(offset, header.length));
+    const message: Rtmp.RtmpInvoke = { cmd, transId, cmdObj, streamName };
+    if (cmd === 'connect') this.onConnect(message);
+    else if (cmd === 'createStream') this.onCreateStream(message);
+    else if (cmd === 'publish') this.onPublish(message);
+    else if (cmd === 'play') this.onPlay();
+    else if (cmd === 'deleteStream') this.onDeleteStream();
+    // releaseStream, FCPublish, FCUnpublish and what else encoders say asks for no answer.
   }
 
   override dataHandler(): void {
@@ -191,7 +199,7 @@ class PublisherSession extends RtmpSession implements PublisherConnection {
       isPublishing: () => this.phase === 'publishing',
       publish: (key) => this.publish(key),
       media: (tag) => this.media(tag),
-      finished: () => this.close('finished'),
+      finished: () => this.finish(),
     });
   }
 
@@ -238,6 +246,12 @@ class PublisherSession extends RtmpSession implements PublisherConnection {
     this.phase = 'publishing';
     this.isPublisher = true;
     this.deadline = performance.now() + this.silenceMs;
+  }
+
+  /** The peer said goodbye: it closes by itself, or is cut off a little later. */
+  private finish(): void {
+    this.end('finished');
+    this.deadline = performance.now() + GOODBYE_MS;
   }
 
   private media(tag: FlvTag): void {
