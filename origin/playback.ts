@@ -44,7 +44,8 @@ export interface PlaybackDirectory {
 
 /** Records change by conditional put anywhere; events shorten this second, lost ones do no more than use it up. */
 const RECORD_LIMITS: LookupLimits = { ttlMs: 1_000, staleMs: 60_000, capacity: 5_000, limitMs: 3_000 };
-const TARGET_LIMITS: LookupLimits = { ttlMs: 1_000, staleMs: 60_000, capacity: 20_000, limitMs: 3_000 };
+/** Longer: an emptied index is rebuilt, or the store itself read, inside one look-up. */
+const TARGET_LIMITS: LookupLimits = { ttlMs: 1_000, staleMs: 60_000, capacity: 20_000, limitMs: 10_000 };
 
 export function createPlaybackDirectory(records: RecordSource, now?: () => number): PlaybackDirectory {
   const lookup = <K extends RecordKind>(kind: K) =>

@@ -163,7 +163,7 @@ function statusOf(error: AppError): number {
   if (error instanceof MediaUnknown || error instanceof NotPlayable || error instanceof ObjectMissing) return 404;
   if (error instanceof SignedUnavailable) return 403;
   if (error instanceof RangeUnsatisfiable) return 416;
-  return error.source === 'upstream' ? 503 : 500;
+  return error.source === 'upstream' || error.retryable ? 503 : 500;
 }
 
 const TITLES: Record<number, string> = {

@@ -19,7 +19,7 @@ import {
   sequence,
 } from '../platform/runtime/lifecycle.ts';
 import { createPrivateServer, type PrivateServer, type Readiness } from '../platform/runtime/private-server.ts';
-import { type Loop, repeat } from '../platform/runtime/waits.ts';
+import type { Loop } from '../platform/runtime/waits.ts';
 import { createCatalog } from './catalog.ts';
 import type { OriginConfig } from './config.ts';
 import { countedStorage } from './counted-storage.ts';
@@ -34,7 +34,6 @@ import { createOriginApp } from './routes.ts';
 import { createVodPlaylists } from './vod-playlists.ts';
 
 const VERSION = '0.1.0';
-const INDEX_CHECK_MS = 2_000;
 /** Longer than any edge keeps an idle connection, so that none is cut just as a request is sent on it. */
 const KEEP_ALIVE_MS = 75_000;
 /** Requests under way have this long after the drain begins. */
@@ -89,7 +88,7 @@ export function createOrigin(config: OriginConfig, context: ServiceContext): Ser
     [
       { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
       { name: 'redis', component: redis },
-      { name: 'index', component: indexKeeper(parts.records, context) },
+      { name: 'index', component: indexKeeper(parts.records) },
       { name: 'timeline follower', component: parts.follower },
       { name: 'live windows', component: windows },
       ...eventParts(parts.events, directory),
@@ -143,13 +142,12 @@ function answering(parts: Parts, config: OriginConfig, context: ServiceContext, 
   return { app, windows, directory };
 }
 
-/** Rebuilds the index in Redis when it is missing, also when that happens later. A failing check delays nothing. */
-function indexKeeper(records: Pick<Records, 'ensureIndex'>, { log }: ServiceContext): Component {
+/** Rebuilds the index in Redis when it is missing, also when that happens later; starting waits for none of it. */
+function indexKeeper(records: Pick<Records, 'watchIndex'>): Component {
   let loop: Loop | null = null;
   return {
     async start() {
-      const report = (thrown: unknown) => log.warn('index not checked', { err: thrown });
-      loop = repeat(INDEX_CHECK_MS, () => records.ensureIndex(), report);
+      loop = records.watchIndex();
     },
     async close() {
       await loop?.close();

@@ -1,15 +1,25 @@
 // Made-up timelines and records for tests of playlists and origins: one epoch of any number of segments, one video and one audio rendition.
 import type {
+  AssetId,
   BroadcastId,
   ContentId,
+  PlaybackId,
   RenditionName,
   SessionId,
   StreamId,
+  UploadId,
   WriterTag,
 } from '../../platform/contract/ids.ts';
 import { contentOf } from '../../platform/contract/ids.ts';
-import type { BroadcastRecord, EpochInfo, RenditionInfo } from '../../platform/contract/records.ts';
-import type { RenditionPart, TimelineEntry } from '../../platform/contract/timeline.ts';
+import type {
+  AssetRecord,
+  BroadcastRecord,
+  EpochInfo,
+  RenditionInfo,
+  StoredRendition,
+  StreamRecord,
+} from '../../platform/contract/records.ts';
+import type { RenditionIndex, RenditionPart, TimelineEntry } from '../../platform/contract/timeline.ts';
 
 export const WRITER = 'writer0001' as WriterTag;
 export const V360 = 'v360' as RenditionName;
@@ -134,4 +144,79 @@ export const broadcastOf = (changes: Partial<BroadcastRecord> = {}): BroadcastRe
   disconnected_at: null,
   epochs: [epochOf(1, 0)],
   ...changes,
+});
+
+export const LIVE_PLAYBACK = 'livePlayback0000001' as PlaybackId;
+export const VIDEO_PLAYBACK = 'videoPlayback000001' as PlaybackId;
+export const SIGNED_PLAYBACK = 'signedPlayback00001' as PlaybackId;
+export const ASSET = 'asset000000000000001' as AssetId;
+
+/** A stream with one public playback id, showing the broadcast. */
+export const streamOf = (changes: Partial<StreamRecord> = {}): StreamRecord => ({
+  version: 1,
+  id: STREAM,
+  status: 'enabled',
+  created_at: 1_700_000_000_000,
+  updated_at: 1_700_000_000_000,
+  title: 'A test stream',
+  description: '',
+  latency_mode: 'default',
+  reconnect_window_s: 60,
+  key_hash: 'a'.repeat(64),
+  key_rotated_at: 1_700_000_000_000,
+  playback_ids: [{ id: LIVE_PLAYBACK, policy: 'public' }],
+  new_asset_settings: { playback_policies: ['public'], title: '', description: '' },
+  broadcast_id: BROADCAST,
+  ...changes,
+});
+
+export const storedOf = (info: RenditionInfo): StoredRendition => ({
+  ...info,
+  epoch: 1,
+  writer: WRITER,
+  segments: 3,
+  duration_s: 15,
+  bytes: 30,
+  target_duration: 6,
+});
+
+/** A ready asset with video and audio. */
+export const assetOf = (changes: Partial<AssetRecord> = {}): AssetRecord => ({
+  version: 1,
+  id: ASSET,
+  status: 'ready',
+  created_at: 1_700_000_000_000,
+  updated_at: 1_700_000_000_000,
+  title: 'A test video',
+  description: 'of nothing',
+  playback_ids: [{ id: VIDEO_PLAYBACK, policy: 'public' }],
+  content_id: contentOf(ASSET),
+  source: { type: 'upload', upload_id: 'upload00000000000001' as UploadId, complete: true },
+  term: 1,
+  cancel_requested: false,
+  errors: null,
+  input: null,
+  planned: [V360, A0],
+  renditions: [storedOf(video360), storedOf(audio0)],
+  images_writer: WRITER,
+  duration_s: 15,
+  size_bytes: 60,
+  ...changes,
+});
+
+/** The segment table of a stored rendition: two segments of 6 s and one of 3 s. */
+export const renditionIndexOf = (info: RenditionInfo): RenditionIndex => ({
+  version: 1,
+  rendition: info.name,
+  epoch: 1,
+  writer: WRITER,
+  timescale: info.timescale,
+  target_duration: 6,
+  segments: [6, 6, 3].map((durationS, msn) => ({
+    msn,
+    tfdt: msn * 6 * info.timescale,
+    duration: durationS * info.timescale,
+    bytes: 10,
+    sha256: '00',
+  })),
 });

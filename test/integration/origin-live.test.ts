@@ -1,0 +1,211 @@
+// Two origins over one real Redis and one fs store, a live timeline written by the test: what viewers of either see.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openStorage } from '../../platform/adapters/open-storage.ts';
+import { createRecords, type Records } from '../../platform/adapters/records.ts';
+import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
+import type { ObjectStorage, StorageSettings } from '../../platform/adapters/storage.ts';
+import { createTimelineWriter, type TimelineWriter } from '../../platform/adapters/timeline-store.ts';
+import { type BroadcastId, contentOf, newId, type PlaybackId, type StreamId } from '../../platform/contract/ids.ts';
+import { indexBlockKey, segmentKey } from '../../platform/contract/object-keys.ts';
+import { mediaPlaylistPath, segmentUri } from '../../platform/contract/routes.ts';
+import type { TimelineEntry } from '../../platform/contract/timeline.ts';
+import { silentLogger } from '../../platform/runtime/log.ts';
+import { until } from '../support/platform.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { tempDir } from '../support/temp.ts';
+import { broadcastOf, entriesOf, epochOf, segmentEntries, streamOf, V360, WRITER } from '../support/timelines.ts';
+import { type RunningOrigin, startOrigin } from './origin-rig.ts';
+
+let redis: TestRedis;
+let storage: ObjectStorage;
+let connection: RedisConnection;
+let records: Records;
+let writer: TimelineWriter;
+let settings: StorageSettings;
+const origins: RunningOrigin[] = [];
+
+beforeAll(async () => {
+  redis = await startRedis();
+  settings = {
+    STORAGE: 'fs',
+    DATA_DIR: await tempDir('origin'),
+    S3_ENDPOINT: null,
+    S3_REGION: '',
+    S3_BUCKET: '',
+    S3_ACCESS_KEY: null,
+    S3_SECRET_KEY: null,
+  };
+  storage = openStorage(settings, silentLogger);
+  connection = createRedis(redis.url, silentLogger);
+  await connection.start();
+  records = createRecords(storage, connection, silentLogger);
+  await records.ensureIndex();
+  writer = createTimelineWriter(connection);
+  for (let index = 0; index < 2; index += 1) origins.push(await startOrigin(redis.url, settings));
+});
+
+afterAll(async () => {
+  for (const origin of origins) await origin.close();
+  await connection?.close();
+  await storage?.close();
+  await redis?.stop();
+});
+
+const originAt = (index: number): RunningOrigin => {
+  const origin = origins[index];
+  if (origin === undefined) throw new Error('no such origin');
+  return origin;
+};
+
+/** A stream on the air with the given entries in Redis. */
+async function goLive(entries: TimelineEntry[], epochs = [epochOf(1, 0)]) {
+  const id = newId<BroadcastId>();
+  const streamId = newId<StreamId>();
+  const playback = newId<PlaybackId>();
+  const content = contentOf(id);
+  await records.create('broadcast', broadcastOf({ id, content_id: content, stream_id: streamId, epochs }));
+  await records.create(
+    'stream',
+    streamOf({ id: streamId, broadcast_id: id, playback_ids: [{ id: playback, policy: 'public' }] }),
+  );
+  await writer.seed(content, 1, []);
+  for (const entry of entries) await writer.append(content, entry);
+  return { id, content, playback, media: mediaPlaylistPath(content, V360) };
+}
+
+const positionOf = (answer: Response) => answer.headers.get('headwater-position');
+
+test('two origins answer the same bytes, headers of position and validator too', async () => {
+  const live = await goLive(entriesOf(1, 0, 9));
+  for (const path of [live.media, `/${live.playback}.m3u8`]) {
+    const [one, two] = await Promise.all(origins.map((origin) => origin.get(path)));
+    expect([one?.status, two?.status]).toEqual([200, 200]);
+    expect(await two?.text()).toBe(await one?.text());
+    for (const name of ['etag', 'headwater-position', 'cache-control', 'headwater-policy']) {
+      expect(two?.headers.get(name)).toBe(one?.headers.get(name));
+    }
+  }
+  const media = await originAt(0).get(live.media);
+  expect(positionOf(media)).toBe('1.9.1');
+  expect(media.headers.get('cache-control')).toBe('public, max-age=1');
+});
+
+test('an appended segment is in the playlists of both within 100 ms', async () => {
+  const live = await goLive(entriesOf(1, 0, 2));
+  await Promise.all(origins.map((origin) => origin.get(live.media)));
+  for (let msn = 3; msn < 8; msn += 1) {
+    for (const entry of segmentEntries({ epoch: 1, msn })) await writer.append(live.content, entry);
+    const appendedAt = performance.now();
+    const waits = origins.map((origin) =>
+      until(`segment ${msn}`, 2_000, async () => positionOf(await origin.get(live.media)) === `1.${msn}.1`, 5),
+    );
+    await Promise.all(waits);
+    expect(performance.now() - appendedAt).toBeLessThan(100);
+  }
+});
+
+test('an emptied Redis takes nothing back; the re-seeded timeline goes on', async () => {
+  const live = await goLive(entriesOf(1, 0, 9));
+  const before = await Promise.all(origins.map(async (origin) => (await origin.get(live.media)).text()));
+  await redis.flush();
+  const during = await Promise.all(origins.map(async (origin) => (await origin.get(live.media)).text()));
+  expect(during).toEqual(before);
+  await writer.seed(live.content, 1, entriesOf(1, 5, 9));
+  for (const entry of segmentEntries({ epoch: 1, msn: 10 })) await writer.append(live.content, entry);
+  for (const origin of origins) {
+    await until('segment 10', 3_000, async () => positionOf(await origin.get(live.media)) === '1.10.1');
+    expect((await (await origin.get(live.media)).text()).match(/#EXTINF/g)).toHaveLength(11);
+  }
+  await until('the index', 10_000, async () => (await originAt(0).get(`/${live.playback}.m3u8`)).status === 200);
+});
+
+test('a fresh origin after an emptied Redis shows what the index blocks hold', async () => {
+  const live = await goLive(entriesOf(1, 0, 9));
+  const block = { version: 1, epoch: 1, first_msn: 0, last_msn: 9, entries: entriesOf(1, 0, 9) };
+  const body = Buffer.from(JSON.stringify(block));
+  await storage.put(indexBlockKey(live.content, 1, 0), body, {
+    bytes: body.byteLength,
+    contentType: 'application/json',
+  });
+  const held = await (await originAt(0).get(live.media)).text();
+  await redis.flush();
+  const fresh = await startOrigin(redis.url, settings);
+  try {
+    expect(await (await fresh.get(live.media)).text()).toBe(held);
+  } finally {
+    await fresh.close();
+  }
+});
+
+test('a fresh origin shows the whole window when Redis was trimmed to the last block', async () => {
+  const live = await goLive(entriesOf(1, 0, 40));
+  const held = await (await originAt(0).get(live.media)).text();
+  const block = { version: 1, epoch: 1, first_msn: 0, last_msn: 29, entries: entriesOf(1, 0, 29) };
+  const body = Buffer.from(JSON.stringify(block));
+  await storage.put(indexBlockKey(live.content, 1, 0), body, {
+    bytes: body.byteLength,
+    contentType: 'application/json',
+  });
+  await writer.trimBefore(live.content, { epoch: 1, msn: 30, part: 0 });
+  expect(await (await originAt(1).get(live.media)).text()).toBe(held);
+});
+
+test('Redis away: held playlists are served for three target durations, then stream-scope 503; back: again', async () => {
+  const live = await goLive(entriesOf(1, 0, 9));
+  const origin = originAt(0);
+  const before = await (await origin.get(live.media)).text();
+  await redis.kill();
+  const killedAt = performance.now();
+  const during = await origin.get(live.media);
+  expect(during.status).toBe(200);
+  expect(await during.text()).toBe(before);
+  const refused = await until('503', 15_000, async () => {
+    const answer = await origin.get(live.media);
+    return answer.status === 200 ? null : answer;
+  });
+  expect(performance.now() - killedAt).toBeGreaterThan(5_000);
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get('headwater-scope')).toBe('stream');
+  expect(refused.headers.get('retry-after')).toBe('1');
+  expect(refused.headers.get('cache-control')).toBe('no-store');
+  await redis.restart();
+  await until('playlist', 10_000, async () => (await origin.get(live.media)).status === 200);
+}, 60_000);
+
+test('a new epoch and the end: DISCONTINUITY, the new init, ENDLIST at last', async () => {
+  const live = await goLive(entriesOf(1, 0, 4));
+  await originAt(0).get(live.media);
+  await records.update('broadcast', live.id, (value) => ({ ...value, epochs: [...value.epochs, epochOf(2, 5)] }));
+  for (const entry of entriesOf(2, 5, 7)) await writer.append(live.content, entry);
+  const text = await until('epoch 2', 3_000, async () => {
+    const answer = await originAt(0).get(live.media);
+    return positionOf(answer) === '2.7.1' ? answer.text() : null;
+  });
+  expect(text).toMatch(/#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="2\/init.mp4"/);
+  expect(text).not.toContain('ENDLIST');
+  await records.update('broadcast', live.id, (value) => ({ ...value, status: 'ended', ended_at: Date.now() }));
+  await until('ENDLIST', 5_000, async () =>
+    (await (await originAt(0).get(live.media)).text()).includes('#EXT-X-ENDLIST'),
+  );
+  const info = await (await originAt(0).get(`/${live.playback}.json`)).json();
+  expect(info).toMatchObject({ kind: 'live', state: 'ended' });
+});
+
+test('media: whole, ranges, and what is not there yet', async () => {
+  const live = await goLive(entriesOf(1, 0, 2));
+  const bytes = Buffer.from('0123456789');
+  const key = segmentKey({ content: live.content, rendition: V360, epoch: 1, msn: 2, writer: WRITER });
+  await storage.put(key, bytes, { bytes: bytes.byteLength, contentType: 'video/mp4' });
+  const at = (msn: number) => live.media.replace('index.m3u8', segmentUri(1, msn, WRITER));
+  const whole = await originAt(0).get(at(2));
+  expect(whole.status).toBe(200);
+  expect(await whole.text()).toBe('0123456789');
+  expect(whole.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+  const etag = whole.headers.get('etag') ?? '';
+  const rest = await originAt(1).get(at(2), { range: 'bytes=4-', 'if-range': etag });
+  expect([rest.status, rest.headers.get('content-range'), await rest.text()]).toEqual([206, 'bytes 4-9/10', '456789']);
+  expect(rest.headers.get('etag')).toBe(etag);
+  const later = await originAt(0).get(at(3));
+  expect([later.status, later.headers.get('headwater-scope')]).toEqual([503, 'stream']);
+  expect((await originAt(0).get(at(1))).status).toBe(404);
+});
