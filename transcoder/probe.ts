@@ -43,7 +43,7 @@ export type VideoSource = {
   /** As displayed: turned, with square pixels. Unit: pixels. */
   width: number;
   height: number;
-  /** Average rate, frames per second; null when unknown. */
+  /** Frames per second; null when unknown. */
   fps: number | null;
   isInterlaced: boolean;
   /** Start relative to the file's first stream. Unit: s. */
@@ -87,6 +87,18 @@ function parseRatio(value: string): number | null {
 const preferDefault = (streams: ProbedStream[]): ProbedStream | null =>
   streams.find((stream) => stream.disposition.default === 1) ?? streams[0] ?? null;
 
+/**
+ * Average rate, or the rate of the fast parts where frames come unevenly: a clip that rests at times still moves smoothly.
+ * Null when unknown.
+ */
+function frameRateOf(stream: ProbedStream, isInterlaced: boolean): number | null {
+  const average = parseRatio(stream.avg_frame_rate);
+  const finest = parseRatio(stream.r_frame_rate);
+  if (average === null || finest === null) return average ?? finest;
+  // Of interlaced pictures r_frame_rate counts fields; of uneven ones it may be the clock itself.
+  return !isInterlaced && finest > average && finest <= 1.6 * average && finest <= 61 ? finest : average;
+}
+
 function readVideo(stream: ProbedStream, fileStartS: number): VideoSource {
   const { width, height } = stream;
   if (width === null || height === null || width < 1 || height < 1) {
@@ -96,13 +108,14 @@ function readVideo(stream: ProbedStream, fileStartS: number): VideoSource {
   // Absurd pixel shapes are a fault of the file, not a wish.
   const shown = aspect > 1 / 16 && aspect < 16 ? width * aspect : width;
   const isTurned = Math.abs(Math.round((stream.rotation ?? 0) / 90)) % 2 === 1;
+  const isInterlaced = ['tt', 'bb', 'tb', 'bt'].includes(stream.field_order);
   return {
     index: stream.index,
     codec: stream.codec_name,
     width: Math.max(1, Math.round(isTurned ? height : shown)),
     height: Math.max(1, Math.round(isTurned ? shown : height)),
-    fps: parseRatio(stream.avg_frame_rate) ?? parseRatio(stream.r_frame_rate),
-    isInterlaced: ['tt', 'bb', 'tb', 'bt'].includes(stream.field_order),
+    fps: frameRateOf(stream, isInterlaced),
+    isInterlaced,
     startS: Math.max(0, (stream.start_time ?? fileStartS) - fileStartS),
     durationS: stream.duration,
   };
