@@ -1,0 +1,87 @@
+// What may be kept, how long it is fresh, and how long it may be shown when no origin answers. Source: RFC 9111, RFC 5861.
+import { headers as names, type ViewerRoute } from '../platform/contract/routes.ts';
+import type { Headers } from './messages.ts';
+
+export type RouteKind = ViewerRoute['kind'];
+
+type Rule = {
+  /** Most freshness whatever the origin grants. Unit: ms. */
+  maxFreshMs: number;
+  /** Shown this long after it grew stale while origins fail. Unit: ms. */
+  staleIfErrorMs: number;
+  /** Until the first byte of an origin's answer. Unit: ms. */
+  firstByteMs: number;
+  /** Most bytes of a body. */
+  maxBytes: number;
+  /** Bytes go to viewers while they arrive, and a broken body is continued by Range; else a body is taken whole or not at all. */
+  isStreamed: boolean;
+};
+
+const MiB = 1024 ** 2;
+const YEAR_MS = 31_536_000_000;
+const media = {
+  maxFreshMs: YEAR_MS,
+  staleIfErrorMs: 60_000,
+  firstByteMs: 2_000,
+  maxBytes: 64 * MiB,
+  isStreamed: true,
+};
+const text = { staleIfErrorMs: 60_000, firstByteMs: 1_000, maxBytes: 8 * MiB, isStreamed: false };
+
+/** One row per kind of route. */
+export const rules: Record<RouteKind, Rule> = {
+  master: { ...text, maxFreshMs: 5_000 },
+  'media-playlist': { ...text, maxFreshMs: 30_000 },
+  info: { ...text, maxFreshMs: 1_000 },
+  catalog: { ...text, maxFreshMs: 2_000 },
+  image: { ...text, maxFreshMs: 60_000, firstByteMs: 2_000 },
+  init: media,
+  segment: media,
+  part: media,
+};
+
+/** A live playlist may be this old when origins fail: 3 target durations of 2 s; older means a stalled player anyway. Unit: ms. */
+export const LIVE_STALE_MS = 6_000;
+const LIVE_FRESH_MS = 1_000;
+const NEGATIVE_FRESH_MS = 1_000;
+
+export type Freshness = {
+  /** Unit: ms on the edge's clock. */
+  freshUntilMs: number;
+  /** Unit: ms on the edge's clock. */
+  staleUntilMs: number;
+};
+
+/**
+ * Judges an answer with status 200.
+ * @param headers of the origin's answer
+ * @param arrivedMs when its head arrived, on the edge's clock
+ * @returns null: must not be kept. No freshness is guessed: an answer without max-age is not kept.
+ */
+export function freshnessOf(kind: RouteKind, headers: Headers, arrivedMs: number): Freshness | null {
+  const maxAgeMs = maxAgeOf(headers);
+  if (maxAgeMs === null || headers['vary'] === '*' || headers[names.policy] === 'signed') return null;
+  const rule = rules[kind];
+  if (kind === 'media-playlist' && headers[names.position] !== undefined) {
+    const freshUntilMs = arrivedMs + Math.min(maxAgeMs, LIVE_FRESH_MS);
+    return { freshUntilMs, staleUntilMs: arrivedMs + LIVE_STALE_MS };
+  }
+  const freshUntilMs = arrivedMs + Math.min(maxAgeMs, rule.maxFreshMs);
+  return { freshUntilMs, staleUntilMs: freshUntilMs + rule.staleIfErrorMs };
+}
+
+/** How long a 404 may be repeated without asking again. Unit: ms; 0: not at all. */
+export const negativeFreshMs = (headers: Headers): number => Math.min(maxAgeOf(headers) ?? 0, NEGATIVE_FRESH_MS);
+
+/** max-age of Cache-Control, in ms; null when there is none or storing is forbidden. */
+function maxAgeOf(headers: Headers): number | null {
+  const directives = (headers['cache-control'] ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((item) => item.trim());
+  if (directives.some((item) => item === 'no-store' || item === 'no-cache' || item.startsWith('private'))) return null;
+  const shared =
+    directives.find((item) => item.startsWith('s-maxage=')) ?? directives.find((item) => item.startsWith('max-age='));
+  const seconds = /^(?:s-maxage|max-age)="?(\d{1,10})"?$/.exec(shared ?? '')?.[1];
+  return seconds === undefined ? null : Number(seconds) * 1_000;
+}

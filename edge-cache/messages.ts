@@ -1,0 +1,44 @@
+// What the engine takes and gives, free of any HTTP library: node:http today, raw sockets and HTTP/2 behind the same engine later.
+
+/** One viewer request as the listener read it. Nothing here is trusted. */
+export type EdgeRequest = {
+  method: string;
+  /** Request target exactly as sent: origin-form `/path?query` or an oddity to refuse. */
+  target: string;
+  /** By lower-case name; of a repeated header the first. */
+  headers: Readonly<Record<string, string | undefined>>;
+  /** Number of Host headers. */
+  hosts: number;
+  /** The request announces a body (Content-Length above 0 or any Transfer-Encoding). */
+  hasBody: boolean;
+  /** Address of the peer, for counting viewers. */
+  client: string;
+};
+
+/** Text by lower-case header name. */
+export type Headers = Record<string, string>;
+
+export type EdgeAnswer = {
+  status: number;
+  headers: Headers;
+  /** null: no body. An iterable may throw: then the connection is cut, never padded. */
+  body: Buffer | AsyncIterable<Buffer> | null;
+  /** Close the connection after the answer: what follows on it cannot be trusted. */
+  isLast?: boolean;
+  /** For metrics: kind of thing asked for, and how it was answered. */
+  kind: string;
+  result: Result;
+};
+
+/** How a request was answered; also the x-cache header in upper case. */
+export type Result =
+  | 'hit'
+  | 'miss'
+  | 'coalesced'
+  | 'revalidated'
+  | 'stale'
+  | 'negative'
+  | 'bypass'
+  | 'local'
+  | 'refused'
+  | 'failed';

@@ -1,0 +1,62 @@
+// The edge's counters. No ids, no addresses in labels.
+import {
+  type CounterMetric,
+  type HistogramMetric,
+  type Metrics,
+  SECONDS_BUCKETS,
+} from '../platform/runtime/metrics.ts';
+
+/** What the gauges show, read at each scrape. */
+export type EdgeGauges = {
+  cacheBytes(): number;
+  cacheObjects(): number;
+  viewers(): number;
+  originsUp(): number;
+  connections(): number;
+};
+
+export type EdgeMetrics = {
+  requests: CounterMetric;
+  requestSeconds: HistogramMetric;
+  upstreamRequests: CounterMetric;
+  upstreamRetries: CounterMetric;
+  fillResumes: CounterMetric;
+  coalesced: CounterMetric;
+};
+
+/** @param gauges called at each scrape */
+export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMetrics {
+  const show = (name: string, help: string, value: () => number) =>
+    metrics.gauge(name, help, [], (gauge) => gauge.set(value()));
+  show('headwater_edge_cache_bytes', 'Memory held by the cache, bytes', gauges.cacheBytes);
+  show('headwater_edge_cache_objects', 'Objects in the memory cache', gauges.cacheObjects);
+  show('headwater_edge_viewers', 'Viewers seen in the last 15 seconds', gauges.viewers);
+  show('headwater_edge_origins_up', 'Origins that answer their health check', gauges.originsUp);
+  show('headwater_edge_connections', 'Open viewer connections', gauges.connections);
+  return {
+    requests: metrics.counter('headwater_edge_requests_total', 'Viewer requests', ['kind', 'result', 'status']),
+    requestSeconds: metrics.histogram(
+      'headwater_edge_request_seconds',
+      'From the request to the head of the answer, seconds',
+      SECONDS_BUCKETS,
+      ['result'],
+    ),
+    upstreamRequests: metrics.counter('headwater_edge_upstream_requests_total', 'Requests to origins', [
+      'kind',
+      'outcome',
+    ]),
+    upstreamRetries: metrics.counter(
+      'headwater_edge_upstream_retries_total',
+      'Requests sent to another origin inside one viewer request',
+      ['reason'],
+    ),
+    fillResumes: metrics.counter(
+      'headwater_edge_fill_resumes_total',
+      'Broken bodies continued from another origin by Range',
+    ),
+    coalesced: metrics.counter(
+      'headwater_edge_coalesced_total',
+      'Viewer requests that waited on an upstream request already under way',
+    ),
+  };
+}

@@ -1,0 +1,98 @@
+// Steps "parse" and "key": a request target becomes ids and a cache key, or is refused. No path is ever built from what a viewer sent.
+import {
+  initUri,
+  PUBLIC_GRANT,
+  parseViewerPath,
+  partUri,
+  segmentUri,
+  type ViewerRoute,
+} from '../platform/contract/routes.ts';
+
+const MAX_TARGET_CHARACTERS = 2_048;
+
+/** Delivery directives of rfc8216bis, section 6.2.5, as text that has been checked. */
+export type Directives = { msn: string | null; part: string | null; skip: string | null };
+
+export type ParsedTarget =
+  | { path: string; route: ViewerRoute | null; directives: Directives; viewer: string | null }
+  | { refused: 400 };
+
+const DIRECTIVES = {
+  _HLS_msn: { name: 'msn', pattern: /^(?:0|[1-9]\d{0,11})$/ },
+  _HLS_part: { name: 'part', pattern: /^(?:0|[1-9]\d{0,5})$/ },
+  _HLS_skip: { name: 'skip', pattern: /^(?:YES|v2)$/ },
+} as const;
+const VIEWER = /^[A-Za-z0-9_-]{1,40}$/;
+
+/**
+ * Splits and checks a request target.
+ * @returns route null: no viewer address (404, or a page); refused: not origin-form, or a directive that makes no sense
+ */
+export function parseTarget(target: string): ParsedTarget {
+  if (target.length > MAX_TARGET_CHARACTERS || !/^\/[\x21-\x7e]*$/.test(target) || target.includes('#'))
+    return { refused: 400 };
+  const mark = target.indexOf('?');
+  const path = mark === -1 ? target : target.slice(0, mark);
+  const parsed = parseViewerPath(path);
+  // Leading zeros parse but are another spelling of the same object: one object, one address.
+  const route = parsed !== null && pathOf(parsed) === path ? parsed : null;
+  const query = parseQuery(mark === -1 ? '' : target.slice(mark + 1));
+  if (query === null) return { refused: 400 };
+  const isPlaylist = route?.kind === 'media-playlist';
+  return {
+    path,
+    route,
+    directives: isPlaylist ? query.directives : { msn: null, part: null, skip: null },
+    viewer: query.viewer,
+  };
+}
+
+function parseQuery(query: string): { directives: Directives; viewer: string | null } | null {
+  const directives: Directives = { msn: null, part: null, skip: null };
+  let viewer: string | null = null;
+  for (const item of query.split('&')) {
+    const equals = item.indexOf('=');
+    const name = equals === -1 ? item : item.slice(0, equals);
+    const value = equals === -1 ? '' : item.slice(equals + 1);
+    if (name === 'viewer' && VIEWER.test(value)) viewer = value;
+    if (!Object.hasOwn(DIRECTIVES, name)) continue;
+    const directive = DIRECTIVES[name as keyof typeof DIRECTIVES];
+    if (directives[directive.name] !== null || !directive.pattern.test(value)) return null;
+    directives[directive.name] = value;
+  }
+  return directives.part !== null && directives.msn === null ? null : { directives, viewer };
+}
+
+/** The one address of a route. Inverse of parseViewerPath. */
+export function pathOf(route: ViewerRoute): string {
+  if (route.kind === 'catalog') return '/catalog.json';
+  if (route.kind === 'master') return `/${route.playback}.m3u8`;
+  if (route.kind === 'info') return `/${route.playback}.json`;
+  if (route.kind === 'image') return `/${route.playback}/${route.name}`;
+  return `/v/${route.grant}/${route.content}/${route.rendition}/${tailOf(route)}`;
+}
+
+function tailOf(route: Extract<ViewerRoute, { grant: string }>): string {
+  if (route.kind === 'media-playlist') return 'index.m3u8';
+  if (route.kind === 'init') return initUri(route.epoch);
+  return route.kind === 'segment'
+    ? segmentUri(route.epoch, route.msn, route.writer)
+    : partUri(route.epoch, route.msn, route.part, route.writer);
+}
+
+/** `?_HLS_msn=..&_HLS_part=..&_HLS_skip=..` in this order, or nothing. */
+export function queryOf(directives: Directives): string {
+  const items: string[] = [];
+  if (directives.msn !== null) items.push(`_HLS_msn=${directives.msn}`);
+  if (directives.part !== null) items.push(`_HLS_part=${directives.part}`);
+  if (directives.skip !== null) items.push(`_HLS_skip=${directives.skip}`);
+  return items.length === 0 ? '' : `?${items.join('&')}`;
+}
+
+/** Address at the origin: the grant is the edge's business, origins see public addresses. */
+export const originPathOf = (route: ViewerRoute, directives: Directives): string =>
+  pathOf('grant' in route ? { ...route, grant: PUBLIC_GRANT } : route) + queryOf(directives);
+
+/** Cache key: the path without its grant, and the directives in fixed order. */
+export const cacheKeyOf = (route: ViewerRoute, directives: Directives): string =>
+  ('grant' in route ? `/v/${route.content}/${route.rendition}/${tailOf(route)}` : pathOf(route)) + queryOf(directives);

@@ -1,0 +1,164 @@
+// The edge put together: what it is made of, and the order in which that starts and closes.
+import { createRedis } from '../platform/adapters/redis.ts';
+import { createHeartbeat, createRegistry, type Registry } from '../platform/adapters/registry.ts';
+import type { NodeInfo } from '../platform/contract/nodes.ts';
+import { builtFolder } from '../platform/runtime/built-assets.ts';
+import { createHttpClient } from '../platform/runtime/http-client.ts';
+import { closeServer, listen } from '../platform/runtime/http-server.ts';
+import { type Component, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
+import { createPrivateServer } from '../platform/runtime/private-server.ts';
+import { strategies } from './balancer.ts';
+import type { EdgeConfig } from './config.ts';
+import { createViewerSide, type ViewerSide } from './viewer-side.ts';
+
+const VERSION = '0.1.0';
+/** Most connections to one origin. */
+const ORIGIN_CONNECTIONS = 256;
+/** An origin in the same network that has not accepted by then is gone. Unit: ms. */
+const CONNECT_MS = 500;
+/** Requests under way have this long after the drain begins. */
+const DRAIN_MS = 5_000;
+
+type State = { isDraining: boolean; url: string; publicUrl: string; privateUrl: string; startedAt: number };
+
+/** Builds an edge; nothing is opened before start(). */
+export function createEdge(config: EdgeConfig, context: ServiceContext): Service {
+  const { log } = context;
+  const state: State = { isDraining: false, url: '', publicUrl: '', privateUrl: '', startedAt: 0 };
+  const redis = createRedis(config.redisUrl, log);
+  const registry = createRegistry(redis, ['origin', 'edge'], log);
+  const http = createHttpClient(ORIGIN_CONNECTIONS, CONNECT_MS);
+  const side = createViewerSide({
+    http,
+    log,
+    metrics: context.metrics,
+    selector: strategies[config.strategy](),
+    internalSecret: config.internalSecret,
+    memoryBytes: config.memoryBytes,
+    pagesFolder: builtFolder('player'),
+    origins: { urls: () => originUrls(config, registry) },
+    edges: () => edgeUrls(state.publicUrl, registry),
+    isDraining: () => state.isDraining,
+    now: () => performance.now(),
+  });
+  const readiness = () => side.readiness();
+  const privateServer = createPrivateServer(config.privatePort, config.privateHost, context.metrics, readiness);
+  const heartbeat = createHeartbeat(redis, () => describe(context, state, side), log);
+  const whole = sequence(
+    [
+      { name: 'http client', component: { start: async () => undefined, close: () => http.close() } },
+      ...registryParts(config, { redis, registry }, context),
+      { name: 'pages', component: { start: () => side.pages.load(), close: async () => undefined } },
+      { name: 'origins', component: side.origins },
+      { name: 'private listener', component: privateListener(privateServer, config, state) },
+      { name: 'viewer listener', component: viewerListener(side, config, state) },
+      ...heartbeatParts(config, heartbeat, context),
+    ],
+    log,
+  );
+  return {
+    async start() {
+      state.startedAt = Date.now();
+      await whole.start();
+    },
+    async drain() {
+      state.isDraining = true;
+      await whole.drain();
+    },
+    close: () => whole.close(),
+    addresses: () => ({ url: state.url, public_url: state.publicUrl, private_url: state.privateUrl }),
+  };
+}
+
+const originUrls = (config: EdgeConfig, registry: Registry): string[] => {
+  if (config.origins.length > 0) return config.origins;
+  const nodes = registry.nodes('origin');
+  const healthy = nodes.filter((node) => node.state === 'healthy');
+  return (healthy.length > 0 ? healthy : nodes).map((node) => node.url);
+};
+
+/** This edge first, then the others in a stable order. */
+function edgeUrls(own: string, registry: Registry): string[] {
+  const others = registry.nodes('edge').flatMap((node) => {
+    const isOffered = node.state === 'healthy' && node.public_url !== null && node.public_url !== own;
+    return isOffered ? [node.public_url ?? ''] : [];
+  });
+  return [own, ...[...new Set(others)].sort()];
+}
+
+function describe(context: ServiceContext, state: State, side: ViewerSide): NodeInfo {
+  return {
+    id: context.node,
+    role: 'edge',
+    url: state.url,
+    public_url: state.publicUrl,
+    private_url: state.privateUrl,
+    state: state.isDraining ? 'draining' : 'healthy',
+    started_at: state.startedAt,
+    pid: process.pid,
+    version: VERSION,
+    load: { connections: side.connections(), cache_bytes: side.cacheBytes() },
+    viewers: side.viewerCounts(),
+  };
+}
+
+/** With a static list of origins an edge serves without Redis: what needs it may fail at the start and is then left out. */
+function mayFail(component: Component, name: string, config: EdgeConfig, context: ServiceContext): Component {
+  if (config.origins.length === 0) return component;
+  let starting: Promise<void> = Promise.resolve();
+  return {
+    async start() {
+      starting = component.start().catch((thrown: unknown) => {
+        context.log.warn('going on without the registry', { component: name, err: thrown });
+      });
+    },
+    drain: async () => component.drain?.(),
+    async close() {
+      await component.close();
+      await starting;
+    },
+  };
+}
+
+function registryParts(
+  config: EdgeConfig,
+  parts: { redis: Component; registry: Component },
+  context: ServiceContext,
+): { name: string; component: Component }[] {
+  const both = sequence(
+    [
+      { name: 'redis', component: parts.redis },
+      { name: 'registry', component: parts.registry },
+    ],
+    context.log,
+  );
+  return [{ name: 'registry', component: mayFail(both, 'registry', config, context) }];
+}
+
+const heartbeatParts = (config: EdgeConfig, heartbeat: Component, context: ServiceContext) => [
+  { name: 'heartbeat', component: mayFail(heartbeat, 'heartbeat', config, context) },
+];
+
+function privateListener(server: ReturnType<typeof createPrivateServer>, config: EdgeConfig, state: State): Component {
+  return {
+    async start() {
+      state.privateUrl = `http://${config.advertisedHost}:${await server.start()}`;
+    },
+    close: () => server.close(),
+  };
+}
+
+function viewerListener(side: ViewerSide, config: EdgeConfig, state: State): Component {
+  return {
+    async start() {
+      const port = await listen(side.server, config.port, config.host, 'HEADWATER_EDGE_PORTS');
+      state.url = `http://${config.advertisedHost}:${port}`;
+      state.publicUrl = config.publicUrl ?? `http://localhost:${port}`;
+    },
+    drain: () => closeServer(side.server, DRAIN_MS),
+    async close() {
+      side.fills.close();
+      await closeServer(side.server, 0);
+    },
+  };
+}
