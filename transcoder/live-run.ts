@@ -141,7 +141,7 @@ export class LiveRun {
       for (;;) {
         const epoch = await this.#plan(feed, resume);
         resume = null;
-        if (epoch === null) return this.#isHandingOver ? 'handed over' : 'ended';
+        if (epoch === null) return await this.#close();
         const outcome = await this.#encode(epoch, feed);
         if (outcome !== 'break') return outcome;
       }
@@ -153,6 +153,15 @@ export class LiveRun {
       this.#reading.abort();
       await feed.close();
     }
+  }
+
+  /** Nothing more came: what an earlier worker left open is closed. */
+  async #close(): Promise<LiveOutcome> {
+    if (this.#isHandingOver) return 'handed over';
+    this.#stop.signal.throwIfAborted();
+    await this.#publisher.closeDangling();
+    await this.#deps.history.storeBlocks(true);
+    return 'ended';
   }
 
   /** Keeps the broadcast, so that no other worker tries the same in vain, until the publisher is gone. */

@@ -1,8 +1,7 @@
 // A broadcast with everything a live worker needs around it (real Redis, fs store, a ring), and the checks of what it published.
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
@@ -20,17 +19,19 @@ import {
   type StreamId,
 } from '../../platform/contract/ids.ts';
 import type { LatencyMode } from '../../platform/contract/latency.ts';
-import { initKey, type ObjectKey, partKey, segmentKey } from '../../platform/contract/object-keys.ts';
+import { indexPrefix, initKey, type ObjectKey, partKey, segmentKey } from '../../platform/contract/object-keys.ts';
 import type { BroadcastRecord, EpochInfo } from '../../platform/contract/records.ts';
 import { timelineKey } from '../../platform/contract/redis-keys.ts';
-import { TimelineEntry } from '../../platform/contract/timeline.ts';
-import { silentLogger } from '../../platform/runtime/log.ts';
+import { IndexBlock, TimelineEntry } from '../../platform/contract/timeline.ts';
+import { createLogger, silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
 import { delay } from '../../platform/runtime/waits.ts';
 import { createLiveWorker, type LiveWorker } from '../../transcoder/live-worker.ts';
 import { TestRing } from './live-worker-ring.ts';
 
 const run = promisify(execFile);
+/** HEADWATER_TEST_LOG=1 shows what the workers say. */
+const log = process.env['HEADWATER_TEST_LOG'] === '1' ? createLogger('debug', {}) : silentLogger;
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** A worker on its own connection, as a process of its own would have it. */
@@ -122,8 +123,7 @@ export class LiveRig {
     return {
       worker,
       abort,
-      job: (term) =>
-        worker.handle({ version: 1, broadcast_id: this.broadcast, term }, { signal: abort.signal, log: silentLogger }),
+      job: (term) => worker.handle({ version: 1, broadcast_id: this.broadcast, term }, { signal: abort.signal, log }),
       async close() {
         await worker.close();
         await redis.close();
@@ -140,6 +140,17 @@ export class LiveRig {
   async entries(): Promise<TimelineEntry[]> {
     const raw = await this.redis.client.xRange(timelineKey(this.content), '-', '+');
     return raw.map(({ fields }) => TimelineEntry.parse(JSON.parse(fields['e'] ?? '')));
+  }
+
+  /** Stored index blocks: epoch, first and last segment, entries. */
+  async blocks(): Promise<number[][]> {
+    const blocks: number[][] = [];
+    for await (const { key } of this.storage.list(indexPrefix(this.content))) {
+      const { body } = await this.storage.read(key);
+      const block = IndexBlock.parse(JSON.parse(body.toString('utf8')));
+      blocks.push([block.epoch, block.first_msn, block.last_msn, block.entries.length]);
+    }
+    return blocks;
   }
 
   /** Resolves when the timeline fulfils the condition. */
@@ -234,23 +245,3 @@ export async function decode(
     largestStep: Math.max(...steps),
   };
 }
-
-export type RigRedis = { url: string; flush(): Promise<void>; stop(): Promise<void> };
-
-export async function startRigRedis(folder: string): Promise<RigRedis> {
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
-  const child = spawn('redis-server', ['--port', `${port}`, '--save', '', '--dir', folder], { stdio: 'ignore' });
-  const url = `redis://127.0.0.1:${port}/0`;
-  return {
-    url,
-    flush: async () => void (await run('redis-cli', ['-p', `${port}`, 'flushall'])),
-    async stop() {
-      const closed = new Promise((resolve) => child.once('close', resolve));
-      child.kill();
-      await closed;
-    },
-  };
-}
-
-export const makeFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'headwater-live-'));
-export const removeFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true });

@@ -49,7 +49,7 @@ export async function makeFlv(
 const isHeader = (tag: FlvFileTag): boolean =>
   (tag.kind === RING_KINDS.video || tag.kind === RING_KINDS.audio) && tag.payload[1] === 0;
 const isKey = (tag: FlvFileTag): boolean =>
-  tag.kind === RING_KINDS.video && (tag.payload[0] ?? 0) >> 4 === 1 && !isHeader(tag);
+  tag.kind === RING_KINDS.video && (tag.payload[0] ?? 0) >> 4 === 1 && tag.payload[1] === 1;
 
 type Held = { session: SessionId; frame: RingFrame };
 
@@ -83,7 +83,6 @@ export class TestRing {
   /**
    * One publisher: a new session that sends these tags.
    * @param speed 1 is real time
-   * @param until sends only tags before this timestamp, ms
    */
   async publish(
     tags: readonly FlvFileTag[],
@@ -94,7 +93,8 @@ export class TestRing {
     if (!this.session.includes(session)) this.session.push(session);
     const began = Date.now();
     const first = tags[0]?.timestamp ?? 0;
-    let number = this.#held.filter((held) => held.session === session).length;
+    const past = this.#held.findLast((held) => held.session === session);
+    let number = past === undefined ? 0 : past.frame.tag + 1;
     for (const tag of tags) {
       const due = began + (tag.timestamp - first) / speed;
       if (due > Date.now()) await delay(due - Date.now(), this.#stopped.signal);
@@ -111,6 +111,13 @@ export class TestRing {
   end(): void {
     this.#isEnded = true;
     this.#wake();
+  }
+
+  /** Drops what was held before the newest key frame, as a ring does that is full. */
+  forget(): void {
+    const key = this.#held.findLastIndex(({ frame }) => (frame.flags & RING_KEYFRAME) !== 0);
+    const kept = this.#held.filter(({ frame }, i) => i >= key || (frame.flags & RING_SEQUENCE_HEADER) !== 0);
+    this.#held.splice(0, this.#held.length, ...kept);
   }
 
   #wake(): void {
@@ -140,6 +147,7 @@ export class TestRing {
   async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const url = new URL(req.url ?? '/', 'http://ring');
     this.requests.push(url.search);
+    res.on('close', () => this.#wake());
     let at = this.#locate(url.searchParams);
     if (req.headers[headers.internal] !== this.secret) return void res.writeHead(401).end();
     if (at < 0) return void res.writeHead(410).end();
@@ -151,7 +159,6 @@ export class TestRing {
         if (this.#isEnded) break;
         await new Promise<void>((resolve) => {
           this.#waiters.push(resolve);
-          res.once('close', resolve);
         });
         continue;
       }
