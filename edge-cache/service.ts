@@ -1,6 +1,4 @@
 // The edge put together: what it is made of, and the order in which that starts and closes.
-import { createRedis } from '../platform/adapters/redis.ts';
-import { createHeartbeat, createRegistry, type Registry } from '../platform/adapters/registry.ts';
 import type { NodeInfo } from '../platform/contract/nodes.ts';
 import { builtFolder } from '../platform/runtime/built-assets.ts';
 import { createHttpClient } from '../platform/runtime/http-client.ts';
@@ -9,6 +7,7 @@ import { type Component, type Service, type ServiceContext, sequence } from '../
 import { createPrivateServer } from '../platform/runtime/private-server.ts';
 import { strategies } from './balancer.ts';
 import type { EdgeConfig } from './config.ts';
+import { createRegistryLink, type RegistryLink } from './registry-link.ts';
 import { createViewerSide, type ViewerSide } from './viewer-side.ts';
 
 const VERSION = '0.1.0';
@@ -25,8 +24,12 @@ type State = { isDraining: boolean; url: string; publicUrl: string; privateUrl: 
 export function createEdge(config: EdgeConfig, context: ServiceContext): Service {
   const { log } = context;
   const state: State = { isDraining: false, url: '', publicUrl: '', privateUrl: '', startedAt: 0 };
-  const redis = createRedis(config.redisUrl, log);
-  const registry = createRegistry(redis, ['origin', 'edge'], log);
+  const link = createRegistryLink(
+    config.redisUrl,
+    config.origins.length > 0,
+    () => describe(context, state, side),
+    log,
+  );
   const http = createHttpClient(ORIGIN_CONNECTIONS, CONNECT_MS);
   const side = createViewerSide({
     http,
@@ -36,23 +39,22 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
     internalSecret: config.internalSecret,
     memoryBytes: config.memoryBytes,
     pagesFolder: builtFolder('player'),
-    origins: { urls: () => originUrls(config, registry) },
-    edges: () => edgeUrls(state.publicUrl, registry),
+    origins: { urls: () => originUrls(config, link) },
+    edges: () => edgeUrls(state.publicUrl, link),
     isDraining: () => state.isDraining,
     now: () => performance.now(),
   });
   const readiness = () => side.readiness();
   const privateServer = createPrivateServer(config.privatePort, config.privateHost, context.metrics, readiness);
-  const heartbeat = createHeartbeat(redis, () => describe(context, state, side), log);
   const whole = sequence(
     [
       { name: 'http client', component: { start: async () => undefined, close: () => http.close() } },
-      ...registryParts(config, { redis, registry }, context),
+      { name: 'registry', component: link.reading },
       { name: 'pages', component: { start: () => side.pages.load(), close: async () => undefined } },
       { name: 'origins', component: side.origins },
       { name: 'private listener', component: privateListener(privateServer, config, state) },
       { name: 'viewer listener', component: viewerListener(side, config, state) },
-      ...heartbeatParts(config, heartbeat, context),
+      { name: 'heartbeat', component: link.beating },
     ],
     log,
   );
@@ -70,7 +72,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
   };
 }
 
-const originUrls = (config: EdgeConfig, registry: Registry): string[] => {
+const originUrls = (config: EdgeConfig, registry: RegistryLink): string[] => {
   if (config.origins.length > 0) return config.origins;
   const nodes = registry.nodes('origin');
   const healthy = nodes.filter((node) => node.state === 'healthy');
@@ -78,7 +80,7 @@ const originUrls = (config: EdgeConfig, registry: Registry): string[] => {
 };
 
 /** This edge first, then the others in a stable order. */
-function edgeUrls(own: string, registry: Registry): string[] {
+function edgeUrls(own: string, registry: RegistryLink): string[] {
   const others = registry.nodes('edge').flatMap((node) => {
     const isOffered = node.state === 'healthy' && node.public_url !== null && node.public_url !== own;
     return isOffered ? [node.public_url ?? ''] : [];
@@ -101,43 +103,6 @@ function describe(context: ServiceContext, state: State, side: ViewerSide): Node
     viewers: side.viewerCounts(),
   };
 }
-
-/** With a static list of origins an edge serves without Redis: what needs it may fail at the start and is then left out. */
-function mayFail(component: Component, name: string, config: EdgeConfig, context: ServiceContext): Component {
-  if (config.origins.length === 0) return component;
-  let starting: Promise<void> = Promise.resolve();
-  return {
-    async start() {
-      starting = component.start().catch((thrown: unknown) => {
-        context.log.warn('going on without the registry', { component: name, err: thrown });
-      });
-    },
-    drain: async () => component.drain?.(),
-    async close() {
-      await component.close();
-      await starting;
-    },
-  };
-}
-
-function registryParts(
-  config: EdgeConfig,
-  parts: { redis: Component; registry: Component },
-  context: ServiceContext,
-): { name: string; component: Component }[] {
-  const both = sequence(
-    [
-      { name: 'redis', component: parts.redis },
-      { name: 'registry', component: parts.registry },
-    ],
-    context.log,
-  );
-  return [{ name: 'registry', component: mayFail(both, 'registry', config, context) }];
-}
-
-const heartbeatParts = (config: EdgeConfig, heartbeat: Component, context: ServiceContext) => [
-  { name: 'heartbeat', component: mayFail(heartbeat, 'heartbeat', config, context) },
-];
 
 function privateListener(server: ReturnType<typeof createPrivateServer>, config: EdgeConfig, state: State): Component {
   return {
