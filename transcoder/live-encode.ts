@@ -42,6 +42,8 @@ export type EncodeHandlers = {
 const AUDIO = audioRendition(0);
 /** Audio further behind the video than this is taken for lost. Unit: s of media. */
 const AUDIO_PATIENCE_S = 1.5;
+/** Longest time without output while input is there. Unit: ms. */
+const STALL_MS = 15_000;
 
 export class EncodeRun {
   readonly #plan: EncodePlan;
@@ -56,6 +58,9 @@ export class EncodeRun {
   #isOver = false;
   #isFinishing = false;
   #ready: Promise<void> = Promise.resolve();
+  #outputAt = performance.now();
+  #fedAt = 0;
+  #isWriting = false;
 
   constructor(plan: EncodePlan, handlers: EncodeHandlers, log: Logger) {
     this.#plan = plan;
@@ -68,7 +73,9 @@ export class EncodeRun {
     const encoderPlan = { fps, startFrame, partFrames, gopFrames, rungs: plan.rungs, preset: plan.preset, audio };
     this.#encoder = startEncoder(encoderPlan, (index, chunk) => this.#take(index, chunk));
     log.info('encoder started', { pid: this.#encoder.pid, msn: plan.firstMsn, rungs: plan.rungs.length });
+    const watch = setInterval(() => this.#watch(), 1_000);
     void this.#encoder.done.then(({ code, signal, lastWords }) => {
+      clearInterval(watch);
       if (lastWords !== '') log.warn('encoder says', { words: lastWords });
       if (!this.#isFinishing) this.#fail(new LiveEncoderFailed(`it ended (${signal ?? code}): ${lastWords}`));
     });
@@ -93,7 +100,16 @@ export class EncodeRun {
   async feed(media: FeedMedia): Promise<void> {
     if (media.type === 'audio' && this.#plan.audio?.from !== 'source') return;
     const kind = media.type === 'audio' ? RING_KINDS.audio : RING_KINDS.video;
+    this.#fedAt = performance.now();
+    this.#isWriting = true;
     await this.#encoder.write(flvTag(kind, media.dts, media.payload));
+    this.#isWriting = false;
+  }
+
+  /** An encoder that takes input and gives nothing is as good as dead. */
+  #watch(): void {
+    const latest = this.#isWriting ? performance.now() : this.#fedAt;
+    if (latest - this.#outputAt > STALL_MS) this.#fail(new LiveEncoderFailed('nothing came out of it any more'));
   }
 
   /** The source is over: flushes ffmpeg and hands out what is left, the last segment closed. @throws LiveEncoderFailed */
@@ -129,6 +145,7 @@ export class EncodeRun {
 
   #take(index: number, chunk: Buffer): void {
     if (this.#isOver) return;
+    this.#outputAt = performance.now();
     try {
       for (const piece of this.#readers[index]?.push(chunk) ?? []) {
         if (piece.kind === 'init') this.#takeInit(index, piece);

@@ -36,11 +36,16 @@ export class LiveHistory {
   #head: Position | null = null;
   /** Largest segment number that storage holds, when the timeline does not say. */
   #storedMsn = -1;
+  #isReadBack = false;
 
   constructor(deps: HistoryDeps) {
     this.#deps = deps;
   }
 
+  /** Redis had forgotten the timeline: what the last block does not hold was shown to viewers and is known no more. */
+  get isReadBack(): boolean {
+    return this.#isReadBack;
+  }
   /** Highest accepted position. */
   get head(): Position | null {
     return this.#head;
@@ -75,7 +80,7 @@ export class LiveHistory {
   async restore(record: BroadcastRecord, term: number): Promise<void> {
     const { content, redis, timeline } = this.#deps;
     const held = await redis.xRange(timelineKey(content), '-', '+');
-    this.#entries = held.map(({ fields }) => TimelineEntry.parse(JSON.parse(fields['e'] ?? '')));
+    this.#entries = held.flatMap(({ fields }) => parseEntry(fields['e'] ?? ''));
     this.#head = await timeline.head(content);
     for (const epoch of record.epochs) this.#nextBlock.set(epoch.epoch, firstBlockOf(epoch, this.#entries));
     if (record.epochs.length > 0 && (this.#head === null || this.#entries.length === 0)) await this.#readBack(record);
@@ -85,6 +90,7 @@ export class LiveHistory {
   /** Redis was emptied with nobody to fill it again: the store knows how far the broadcast got. */
   async #readBack(record: BroadcastRecord): Promise<void> {
     const { content, storage, log } = this.#deps;
+    this.#isReadBack = true;
     const blocks: { key: string; epoch: number; msn: number }[] = [];
     for await (const { key } of storage.list(indexPrefix(content))) {
       const match = /\/(\d+)-(\d+)\.json$/.exec(key);
@@ -96,6 +102,10 @@ export class LiveHistory {
       this.#entries.push(...IndexBlock.parse(JSON.parse(body.toString('utf8'))).entries);
     }
     this.#entries.sort(comparePositions);
+    for (const epoch of record.epochs) {
+      const last = this.#entries.findLast((entry) => entry.epoch === epoch.epoch);
+      this.#nextBlock.set(epoch.epoch, last === undefined ? epoch.msn0 : last.msn + 1);
+    }
     const top = record.epochs.at(-1);
     const rendition = top?.renditions[0]?.name;
     for await (const { key } of storage.list(`${mediaPrefix(content)}${rendition ?? ''}/${top?.epoch ?? 0}/`)) {
@@ -163,6 +173,15 @@ export class LiveHistory {
     if (kept <= 0 || first === undefined) return;
     this.#entries = this.#entries.slice(kept);
     await this.#deps.timeline.trimBefore(this.#deps.content, { epoch: first.epoch, msn: first.msn, part: first.part });
+  }
+}
+
+/** An entry that cannot be read is left out: it must not keep a broadcast from going on. */
+function parseEntry(text: string): TimelineEntry[] {
+  try {
+    return [TimelineEntry.parse(JSON.parse(text))];
+  } catch {
+    return [];
   }
 }
 

@@ -81,7 +81,7 @@ export class LivePublisher {
     for (const { name, bytes } of inits) {
       const key = initKey({ content: this.#options.content, rendition: name, epoch });
       if ((await this.#put(key, bytes)) === 'stored') continue;
-      const present = await this.#retry('read an init part', () => this.#deps.storage.read(key));
+      const present = await this.persist('read an init part', () => this.#deps.storage.read(key));
       if (Buffer.compare(present.body, bytes) !== 0) throw new LiveInitDiffers(key);
     }
   }
@@ -170,7 +170,7 @@ export class LivePublisher {
       if (part === undefined || part.bytes === 0) continue;
       const ref = { content, rendition: name, epoch: entry.epoch, msn: entry.msn, part: entry.part };
       pieces.push(
-        (await this.#retry('read a part', () => this.#deps.storage.read(partKey({ ...ref, writer: part.writer }))))
+        (await this.persist('read a part', () => this.#deps.storage.read(partKey({ ...ref, writer: part.writer }))))
           .body,
       );
       duration += part.duration;
@@ -235,7 +235,7 @@ export class LivePublisher {
   async #put(key: ObjectKey, bytes: Uint8Array): Promise<'stored' | 'present'> {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const condition = { ifNoneMatch: '*' } as const;
-    return this.#retry('store media', async () => {
+    return this.persist('store media', async () => {
       try {
         await this.#deps.storage.put(key, body, { bytes: body.length, contentType: VIDEO_TYPE, condition });
         return 'stored';
@@ -249,7 +249,7 @@ export class LivePublisher {
   async #append(entry: TimelineEntry): Promise<void> {
     const { content, term } = this.#options;
     const { history, metrics, timeline } = this.#deps;
-    const outcome = await this.#retry('append to the timeline', async () => {
+    const outcome = await this.persist('append to the timeline', async () => {
       try {
         await timeline.append(content, entry);
         return 'stored';
@@ -265,8 +265,8 @@ export class LivePublisher {
     if (outcome === 'stored') history.add(entry);
   }
 
-  /** Again and again until it works; only the end of the job stops it. */
-  async #retry<T>(what: string, work: () => Promise<T>): Promise<T> {
+  /** Does something with the store or Redis again and again until it works; only the end of the job stops it. @throws LiveSuperseded */
+  async persist<T>(what: string, work: () => Promise<T>): Promise<T> {
     const { log, signal } = this.#deps;
     for (let attempt = 0; ; attempt += 1) {
       signal.throwIfAborted();

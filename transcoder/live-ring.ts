@@ -105,11 +105,15 @@ async function ask(
 /** Frames of one answer; a broken body ends it, the caller asks again. */
 async function* framesOf(answer: UpstreamResponse, log: Logger, signal: AbortSignal): AsyncGenerator<RingFrame> {
   const decoder = new RingDecoder();
+  // A silent ring would keep an aborted reader waiting.
+  const leave = () => answer.body.destroy();
+  signal.addEventListener('abort', leave, { once: true });
   try {
     for await (const chunk of answer.body) yield* decoder.push(chunk as Uint8Array);
   } catch (thrown) {
     if (!signal.aborted) log.debug('ring connection broke', { err: thrown });
   } finally {
+    signal.removeEventListener('abort', leave);
     answer.body.destroy();
   }
 }

@@ -40,7 +40,8 @@ export type LiveOutcome = 'ended' | 'handed over';
 type Epoch = { info: EpochInfo; isNew: boolean; plan: EncodePlan };
 type Resume = { info: EpochInfo; msn: number };
 type Start = { place: RingPlace; resume: Resume | null };
-type EncodeOutcome = LiveOutcome | 'break' | 'crashed' | 'init differs';
+/** `rejoin`: the epoch cannot go on, and what the ring holds was shown already: a new one begins at what comes now. */
+type EncodeOutcome = LiveOutcome | 'break' | 'crashed' | 'init differs' | 'rejoin';
 
 const RESTARTS_PER_MINUTE = 5;
 /** A hand-over waits this long for the open segment to close. Unit: ms. */
@@ -95,16 +96,19 @@ export class LiveRun {
       const outcome = await this.#follow(start);
       this.#stop.signal.throwIfAborted();
       if (outcome === 'ended' || outcome === 'handed over') return outcome;
-      if (outcome === 'crashed') this.#countRestart();
-      start = outcome === 'crashed' ? this.#resumeStart() : { ...this.#resumeStart(), resume: null };
+      if (outcome === 'crashed') await this.#pauseAfterCrash();
+      start = this.#startAfter(outcome);
     }
+  }
+
+  #startAfter(outcome: 'crashed' | 'init differs' | 'rejoin'): Start {
+    if (outcome === 'crashed') return this.#resumeStart();
+    return { place: outcome === 'rejoin' ? { from: 'live' } : this.#resumeStart().place, resume: null };
   }
 
   #firstStart(): Start {
     if (this.#record.epochs.length === 0) return { place: { from: 'start' }, resume: null };
     this.#deps.metrics.takeovers.add();
-    // The timeline is gone with Redis: what the ring holds may be published already, so only what comes now is taken.
-    if (this.#deps.history.head === null) return { place: { from: 'live' }, resume: null };
     return this.#resumeStart();
   }
 
@@ -121,7 +125,7 @@ export class LiveRun {
     return { place: { session: info.session, ts }, resume: { info, msn } };
   }
 
-  #countRestart(): void {
+  async #pauseAfterCrash(): Promise<void> {
     const now = performance.now();
     this.#restarts = [...this.#restarts.filter((at) => now - at < 60_000), now];
     this.#deps.metrics.encoderRestarts.add();
@@ -129,6 +133,7 @@ export class LiveRun {
     if (this.#restarts.length > RESTARTS_PER_MINUTE) {
       throw new LiveEncoderFailed('it was started too often within a minute', { cause: this.#crash });
     }
+    await delay(100 * this.#restarts.length, this.#stop.signal);
   }
 
   async #follow(start: Start): Promise<Exclude<EncodeOutcome, 'break'>> {
@@ -139,9 +144,10 @@ export class LiveRun {
     try {
       let resume = start.resume;
       for (;;) {
-        const epoch = await this.#plan(feed, resume);
-        resume = null;
+        const epoch = (resume === null ? null : await this.#planResume(feed, resume)) ?? (await this.#planNew(feed));
         if (epoch === null) return await this.#close();
+        if (resume !== null && epoch.isNew && this.#deps.history.isReadBack) return 'rejoin';
+        resume = null;
         const outcome = await this.#encode(epoch, feed);
         if (outcome !== 'break') return outcome;
       }
@@ -174,18 +180,6 @@ export class LiveRun {
       }
     }
     return this.#isHandingOver ? 'handed over' : 'ended';
-  }
-
-  async #plan(feed: LiveFeed, resume: Resume | null): Promise<Epoch | null> {
-    if (resume !== null) {
-      const epoch = await this.#planResume(feed, resume);
-      if (epoch !== null) return epoch;
-    }
-    const source = await probeSource(feed);
-    if (source === null || this.#reading.signal.aborted) return null;
-    await this.#publisher.closeDangling();
-    await this.#deps.history.storeBlocks(true);
-    return this.#planNew(feed, source);
   }
 
   /** Null when the ring begins after the place wanted, or with another session. */
@@ -229,7 +223,12 @@ export class LiveRun {
     return part === undefined ? null : part.tfdt + part.duration;
   }
 
-  async #planNew(feed: LiveFeed, source: SourceInfo): Promise<Epoch> {
+  /** Null when nothing more comes. */
+  async #planNew(feed: LiveFeed): Promise<Epoch | null> {
+    const source = await probeSource(feed);
+    if (source === null || this.#reading.signal.aborted) return null;
+    await this.#publisher.closeDangling();
+    await this.#deps.history.storeBlocks(true);
     const { epochs, latency_mode: mode } = this.#record;
     const before = epochs.at(-1);
     const msn0 = this.#deps.history.nextMsn;
@@ -302,13 +301,12 @@ export class LiveRun {
     for (;;) {
       const item = await feed.next();
       this.#stop.signal.throwIfAborted();
-      if (this.#crash instanceof LiveInitDiffers) return 'init differs';
-      if (this.#crash instanceof LiveSuperseded) throw this.#crash;
-      if (this.#crash !== null) return 'crashed';
+      if (this.#crash !== null) return this.#crashOutcome();
       if (this.#isHandingOver) return 'handed over';
       if (item.type === 'break' || item.type === 'end') {
         if (item.type === 'break') this.#deps.log.info('epoch ends', { reason: item.reason });
         await run.finish();
+        if (this.#crash !== null) return this.#crashOutcome();
         await this.#publisher.closeEpoch();
         return item.type === 'break' ? 'break' : 'ended';
       }
@@ -319,15 +317,20 @@ export class LiveRun {
     }
   }
 
+  #crashOutcome(): EncodeOutcome {
+    if (this.#crash instanceof LiveSuperseded) throw this.#crash;
+    return this.#crash instanceof LiveInitDiffers ? 'init differs' : 'crashed';
+  }
+
   /** Init parts stored, epoch in the record; only then parts may be named. */
   async #openEpoch(epoch: Epoch, renditions: ReadyRendition[]): Promise<void> {
     await this.#publisher.storeInits(epoch.info.epoch, renditions);
     if (epoch.isNew) {
       epoch.info = { ...epoch.info, renditions: renditions.map(({ info }) => info) };
       const isKnown = (record: BroadcastRecord) => record.epochs.some((known) => known.epoch === epoch.info.epoch);
-      this.#record = await this.#deps.change((record) =>
-        isKnown(record) ? record : { ...record, epochs: [...record.epochs, epoch.info] },
-      );
+      const change = (record: BroadcastRecord) =>
+        isKnown(record) ? record : { ...record, epochs: [...record.epochs, epoch.info] };
+      this.#record = await this.#publisher.persist('write the epoch', () => this.#deps.change(change));
     }
     this.#publisher.beginEpoch(epoch.info, epoch.plan.grid);
     const { epoch: number, msn0, fps, ts0, part_frames } = epoch.info;
