@@ -273,6 +273,11 @@ export class RingReader {
     return 'closed';
   }
 
+  /** The ring moved past what this reader would get next. */
+  isLagging(): boolean {
+    return this.ring.read(this.number, 0).lagged;
+  }
+
   private framesOf(entries: Entry[]): Buffer[] {
     const frames: Buffer[] = [];
     for (const entry of entries) {

@@ -34,6 +34,7 @@ const Query = z.union([
 
 /** Bytes in the socket's buffer at which the ring waits for the reader. */
 const HIGH_WATER_BYTES = 1024 * 1024;
+const LAG_CHECK_MS = 250;
 
 /** The ingest's main listener: ring and health. */
 export function createRingApp(deps: RingRouteDeps): Express {
@@ -85,19 +86,24 @@ async function pump(reader: RingReader, res: Response, signal: AbortSignal, deps
       break;
     }
     res.write(chunk.bytes);
-    if (res.writableLength > HIGH_WATER_BYTES) await drained(res, signal);
+    if (res.writableLength > HIGH_WATER_BYTES) await drained(res, reader, signal);
   }
   // A body cut without its end tells the reader that it has to come back.
   res.destroy();
 }
 
-function drained(res: Response, signal: AbortSignal): Promise<void> {
+/** Resolves when the reader took what it was sent, when the ring has left it behind, or when it is gone. */
+function drained(res: Response, reader: RingReader, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
+      clearInterval(watching);
       res.off('drain', done);
       signal.removeEventListener('abort', done);
       resolve();
     };
+    const watching = setInterval(() => {
+      if (reader.isLagging()) done();
+    }, LAG_CHECK_MS);
     res.once('drain', done);
     signal.addEventListener('abort', done);
     if (signal.aborted) done();

@@ -33,6 +33,8 @@ export class TermWatch {
   private round = 0;
   private activeSince: number | null = null;
   private attempts = 0;
+  /** Since the last job went out. */
+  private sawHolder = false;
   private notBefore = Number.NEGATIVE_INFINITY;
 
   /** @param isNew no worker can hold it yet: the first job goes out at once */
@@ -48,6 +50,7 @@ export class TermWatch {
     if ((await this.source.holder(leaseNames.live(this.id))) !== null) {
       this.lapsedAt = null;
       this.sawFlush = false;
+      this.sawHolder = true;
       this.attempts = 0;
       this.notBefore = Number.NEGATIVE_INFINITY;
       return false;
@@ -62,9 +65,16 @@ export class TermWatch {
 
   private async ensureJob(term: number, now: number): Promise<boolean> {
     if (term !== this.term) {
+      const isTaken = this.term !== 0 && !this.sawHolder;
       this.term = term;
       this.round = 0;
       this.activeSince = null;
+      if (isTaken) {
+        // A worker took the last job between two looks at the lease: its time counts from now.
+        this.lapsedAt = now;
+        this.sawHolder = true;
+        return false;
+      }
     }
     const jobId = this.round === 0 ? liveJobId(this.id, term) : `${liveJobId(this.id, term)}:${this.round}`;
     const state = await this.source.jobState(jobId);
@@ -82,6 +92,7 @@ export class TermWatch {
     const answer = await this.source.enqueue(jobId, { version: 1, broadcast_id: this.id, term });
     this.notBefore = now + Math.min(BACKOFF_CAP_MS, 500 * 2 ** this.attempts);
     this.attempts += 1;
+    this.sawHolder = false;
     if (answer === 'added') this.log.info('live job enqueued', { term, round: this.round });
     return answer === 'added';
   }
