@@ -1,7 +1,7 @@
 // The player's face: media-chrome's elements around one <video>, with menus for quality, speed, audio and captions.
 import 'media-chrome';
 import 'media-chrome/menu';
-import { el } from './dom.ts';
+import { el, icon } from './dom.ts';
 import type { Playback } from './playback.ts';
 
 export type Controls = {
@@ -17,6 +17,9 @@ export type Controls = {
 };
 
 export type ControlsOptions = { isLive: boolean; title: string; posterUrl: string | null; isEmbed: boolean };
+
+const GEAR =
+  'M19.4 13a7.6 7.6 0 0 0 0-2l2-1.6a.5.5 0 0 0 .1-.6l-1.9-3.3a.5.5 0 0 0-.6-.2l-2.4 1a7.3 7.3 0 0 0-1.7-1l-.4-2.5a.5.5 0 0 0-.5-.4h-3.8a.5.5 0 0 0-.5.4l-.3 2.5a7.3 7.3 0 0 0-1.8 1l-2.3-1a.5.5 0 0 0-.6.2L2.7 8.8a.5.5 0 0 0 .1.6l2 1.6a7.6 7.6 0 0 0 0 2l-2 1.6a.5.5 0 0 0-.1.6l1.9 3.3c.1.2.4.3.6.2l2.4-1a7.3 7.3 0 0 0 1.7 1l.4 2.5c0 .2.2.4.5.4h3.8c.2 0 .4-.2.5-.4l.3-2.5a7.3 7.3 0 0 0 1.8-1l2.3 1c.2.1.5 0 .6-.2l1.9-3.3a.5.5 0 0 0-.1-.6zM12 15.5a3.5 3.5 0 1 1 0-7 3.5 3.5 0 0 1 0 7z';
 
 /** Media within this distance of the followed position counts as live. Unit: s. */
 const LIVE_SLACK_S = 4;
@@ -122,7 +125,7 @@ function controlBar(isLive: boolean): HTMLElement {
       isLive ? el('media-live-button', {}) : el('media-time-display', { showduration: true }),
       el('span', { class: 'spacer' }),
       el('media-captions-button', { class: 'captions' }),
-      el('media-settings-menu-button', {}),
+      el('media-settings-menu-button', {}, icon(GEAR, 'icon')),
       el('media-pip-button', { class: 'medium' }),
       el('media-fullscreen-button', {}),
     ),

@@ -16,6 +16,22 @@ export function el(tag: string, attributes: Attributes = {}, ...children: (Node 
   return element;
 }
 
+/** A drawing of 24 by 24 made of one path, in the colour of the text around it; hidden from screen readers. */
+export function icon(path: string, slot: string): SVGElement {
+  const namespace = 'http://www.w3.org/2000/svg';
+  const drawing = document.createElementNS(namespace, 'svg');
+  for (const [name, value] of [
+    ['viewBox', '0 0 24 24'],
+    ['aria-hidden', 'true'],
+    ['slot', slot],
+  ] as const)
+    drawing.setAttribute(name, value);
+  const line = document.createElementNS(namespace, 'path');
+  line.setAttribute('d', path);
+  drawing.append(line);
+  return drawing;
+}
+
 /** Sets text only when it changed, so that screen readers and selections are left alone. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;

@@ -1,0 +1,117 @@
+// Jobs with cancel and retry, and the nodes of the platform with their load.
+import type { Overview, OverviewJob, OverviewNode } from '../platform/contract/overview.ts';
+import type { Api } from './api-client.ts';
+import { button, byId, el, keyedList, type Row, setAttributes, setText } from './dom.ts';
+import { attempt, confirmed } from './feedback.ts';
+import { formatAge } from './format.ts';
+
+const NEWEST_JOBS = 20;
+
+/** Names of the things jobs work on. */
+type Titles = ReadonlyMap<string, string>;
+
+const isOver = (job: OverviewJob): boolean => ['completed', 'failed', 'cancelled'].includes(job.state);
+
+/** Running and waiting jobs first, each group newest first. */
+export function jobsInOrder(jobs: readonly OverviewJob[]): OverviewJob[] {
+  const rank = (job: OverviewJob): number => (job.state === 'active' ? 0 : isOver(job) ? 2 : 1);
+  return [...jobs].sort((a, b) => rank(a) - rank(b) || b.created_at - a.created_at).slice(0, NEWEST_JOBS);
+}
+
+/** Returns what takes newer jobs. */
+export function createJobsView(api: Api): (overview: Overview) => void {
+  let titles: Titles = new Map();
+  const fill = keyedList<OverviewJob>(
+    byId('jobs'),
+    (job) => `${job.queue}/${job.id}`,
+    (job) => jobRow(api, job, () => titles),
+  );
+  return (overview) => {
+    titles = new Map([
+      ...overview.assets.map((asset) => [asset.id, asset.title || 'Video'] as const),
+      ...overview.streams.flatMap((stream) =>
+        stream.broadcast_id === null ? [] : [[stream.broadcast_id, stream.title || 'Live stream'] as const],
+      ),
+    ]);
+    fill(jobsInOrder(overview.jobs));
+    byId('jobs-empty').hidden = overview.jobs.length > 0;
+  };
+}
+
+function jobRow(api: Api, first: OverviewJob, titles: () => Titles): Row<OverviewJob> {
+  let current = first;
+  let name = '';
+  const title = el('span', { class: 'row-title' });
+  const status = el('span', { class: 'pill' });
+  const bar = el('progress', { max: '100', value: '0' });
+  const facts = el('p', { class: 'row-facts' });
+  const cancel = button('Cancel', 'quiet', async () => {
+    const isSure = await confirmed(
+      `Cancel the job on “${name}”?`,
+      'What it has finished so far is kept.',
+      'Cancel job',
+    );
+    if (isSure) await attempt(() => api.cancelJob(current.queue, current.id), 'Job is being cancelled');
+  });
+  const retry = button('Retry', 'quiet', async () => {
+    await attempt(() => api.retryJob(current.queue, current.id), 'Job is tried again');
+  });
+  const root = el(
+    'li',
+    { class: 'row' },
+    el('div', { class: 'row-main' }, el('p', { class: 'row-head' }, status, title), bar, facts),
+    el('div', { class: 'row-actions' }, cancel, retry),
+  );
+  const update = (job: OverviewJob): void => {
+    current = job;
+    name = titles().get(job.asset_id ?? job.broadcast_id ?? '') ?? (job.queue === 'live' ? 'Live stream' : 'Video');
+    setText(title, name);
+    setText(status, job.state);
+    status.className = `pill pill-${job.state}`;
+    bar.hidden = job.state !== 'active' || job.percent === null;
+    bar.value = job.percent ?? 0;
+    setAttributes(bar, { 'aria-label': `Progress of the job on ${name}` });
+    setText(facts, jobFacts(job, Date.now()));
+    cancel.hidden = isOver(job) || job.queue === 'live';
+    retry.hidden = !['failed', 'cancelled'].includes(job.state) || job.queue === 'live';
+    cancel.setAttribute('aria-label', `Cancel the job on ${name}`);
+    retry.setAttribute('aria-label', `Retry the job on ${name}`);
+  };
+  return { root, update };
+}
+
+/** One line about a job. */
+export function jobFacts(job: OverviewJob, now: number): string {
+  const parts = [job.queue === 'live' ? 'Live' : 'Upload'];
+  if (job.state === 'active' && job.step !== 'active') parts.push(job.step);
+  if (job.state === 'active' && job.percent !== null) parts.push(`${Math.floor(job.percent)} %`);
+  if (job.attempts > 1) parts.push(`attempt ${job.attempts}`);
+  if (job.error !== null && job.state !== 'completed') parts.push(job.error);
+  parts.push(`${formatAge(job.created_at, now)} ago`);
+  return parts.join(' · ');
+}
+
+/** Returns what takes newer nodes. */
+export function createNodesView(): (nodes: readonly OverviewNode[]) => void {
+  return keyedList<OverviewNode>(byId('nodes'), (node) => node.id, nodeRow);
+}
+
+function nodeRow(): Row<OverviewNode> {
+  const role = el('strong', {});
+  const dot = el('span', { class: 'dot', 'aria-hidden': 'true' });
+  const state = el('span', { class: 'node-state' });
+  const address = el('p', { class: 'node-address' });
+  const load = el('p', { class: 'row-facts' });
+  const root = el('li', { class: 'node' }, el('p', { class: 'node-head' }, dot, role, state), address, load);
+  const update = (node: OverviewNode): void => {
+    setText(role, node.role);
+    setText(state, node.state);
+    dot.className = `dot dot-${node.state}`;
+    setText(address, (node.public_url ?? node.url).replace(/^https?:\/\//, ''));
+    const loads = Object.entries(node.load).map(([name, value]) => `${name.replaceAll('_', ' ')} ${round(value)}`);
+    setText(load, [...loads, `up ${formatAge(node.started_at, Date.now())}`].join(' · '));
+  };
+  return { root, update };
+}
+
+const round = (value: number): string => String(Math.round(value * 100) / 100);
