@@ -35,17 +35,16 @@ const LEASE_TTL_MS = 5_000;
 const WAIT_MS = 15_000;
 const POLL_MS = 50;
 
-type Holder = { takeover: () => void; released: Promise<void> };
+/** `isHeld`: has the lease; before that it only waits for it. */
+type Holder = { takeover: () => void; released: Promise<void>; isHeld: boolean };
 
 export function createUploadLocks(deps: LockDeps): UploadLocks {
   const holders = new Map<UploadId, Holder>();
 
-  async function waitForHolder(upload: UploadId, deadline: number, signal?: AbortSignal): Promise<void> {
-    for (let holder = holders.get(upload); holder !== undefined; holder = holders.get(upload)) {
-      holder.takeover();
-      await Promise.race([holder.released, delay(Math.max(0, deadline - Date.now()), signal)]);
-      if (holders.get(upload) === holder || signal?.aborted) throw new UploadBusy();
-    }
+  async function waitFor(older: Holder, upload: UploadId, deadline: number, signal?: AbortSignal): Promise<void> {
+    older.takeover();
+    await Promise.race([older.released, delay(Math.max(0, deadline - Date.now()), signal)]);
+    if (holders.get(upload) === older || signal?.aborted) throw new UploadBusy();
   }
 
   async function takeLease(upload: UploadId, deadline: number, signal?: AbortSignal): Promise<LockLease> {
@@ -63,10 +62,14 @@ export function createUploadLocks(deps: LockDeps): UploadLocks {
   return {
     async lock(upload, onTakeover, signal) {
       const deadline = Date.now() + WAIT_MS;
-      await waitForHolder(upload, deadline, signal);
+      // No await between the last look and set(): of several that waited for one holder, one goes on, the others wait for it.
+      for (let older = holders.get(upload); older !== undefined; older = holders.get(upload))
+        await waitFor(older, upload, deadline, signal);
       let free: () => void = () => undefined;
-      const holder: Holder = { takeover: onTakeover, released: new Promise((resolve) => (free = resolve)) };
-      // Set before the first await: the next request of this process sees it and waits.
+      const released = new Promise<void>((resolve) => {
+        free = resolve;
+      });
+      const holder: Holder = { takeover: onTakeover, released, isHeld: false };
       holders.set(upload, holder);
       const letGo = () => {
         if (holders.get(upload) === holder) holders.delete(upload);
@@ -74,6 +77,7 @@ export function createUploadLocks(deps: LockDeps): UploadLocks {
       };
       try {
         const lease = await takeLease(upload, deadline, signal);
+        holder.isHeld = true;
         lease.lost.addEventListener('abort', onTakeover, { once: true });
         return {
           async unlock() {
@@ -92,6 +96,10 @@ export function createUploadLocks(deps: LockDeps): UploadLocks {
         throw thrown;
       }
     },
-    release: (upload) => holders.get(upload)?.takeover(),
+    release(upload) {
+      // The asking process hears its own request too: who only waits is not meant.
+      const holder = holders.get(upload);
+      if (holder?.isHeld) holder.takeover();
+    },
   };
 }
