@@ -1,10 +1,21 @@
 // Object store in a folder. Records are version files that are linked into place, so the file system itself decides every race;
 // media are linked to their final name once. Nothing is visible before it is whole and on disk.
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  statfs,
+} from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { addAbortSignal, Readable } from 'node:stream';
 import type { ObjectKey } from '../contract/object-keys.ts';
 import { AppError, codeOf } from '../runtime/errors.ts';
 import {
@@ -68,6 +79,19 @@ async function makeFolder(path: string): Promise<void> {
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
+/** Writes a stream into a file, one chunk at a time; stops as soon as it is longer than announced. @returns bytes seen */
+async function copyTo(handle: FileHandle, body: Readable, bytes: number, signal?: AbortSignal): Promise<number> {
+  if (signal) addAbortSignal(signal, body);
+  let seen = 0;
+  for await (const chunk of body) {
+    const part = chunk as Buffer;
+    seen += part.length;
+    if (seen > bytes) break;
+    for (let at = 0; at < part.length; ) at += (await handle.write(part, at)).bytesWritten;
+  }
+  return seen;
+}
+
 class FsStorage implements ObjectStorage {
   readonly description: string;
   readonly #root: string;
@@ -109,15 +133,8 @@ class FsStorage implements ObjectStorage {
     await makeFolder(this.#temp);
     const handle = await open(temp, 'wx', 0o640);
     try {
-      let written = 0;
-      if (Buffer.isBuffer(body)) {
-        written = body.length;
-        await handle.writeFile(body);
-      } else {
-        const file = handle.createWriteStream({ autoClose: false });
-        await pipeline(body, file, signal ? { signal } : {});
-        written = file.bytesWritten;
-      }
+      if (Buffer.isBuffer(body)) await handle.writeFile(body);
+      const written = Buffer.isBuffer(body) ? body.length : await copyTo(handle, body, bytes, signal);
       if (written !== bytes) throw new StorageUnavailable(`store ${written} bytes that were announced as ${bytes}`);
       await handle.sync();
     } finally {
