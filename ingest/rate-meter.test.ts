@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { RateMeter } from './rate-meter.ts';
+
+test('a steady stream measures as it is, from its second second on', () => {
+  const meter = new RateMeter(0);
+  for (let at = 0; at < 20_000; at += 20) {
+    meter.add(2_500, at);
+    if (at > 1_000 && at % 1_000 === 980) expect(meter.bitsPerSecond(at)).toBeGreaterThan(900_000);
+    if (at > 1_000 && at % 1_000 === 980) expect(meter.bitsPerSecond(at)).toBeLessThan(1_250_000);
+  }
+});
+
+test('silence lets the rate fall to nothing', () => {
+  const meter = new RateMeter(0);
+  meter.add(1_000_000, 500);
+  expect(meter.bitsPerSecond(1_000)).toBe(8_000_000);
+  expect(meter.bitsPerSecond(4_000)).toBe(2_000_000);
+  expect(meter.bitsPerSecond(7_000)).toBe(0);
+});
