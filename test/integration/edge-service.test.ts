@@ -1,0 +1,177 @@
+// One edge as a whole: origins found in a real registry, its own heartbeat, its life, a Redis that forgets.
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pickEdgeConfig } from '../../edge-cache/config.ts';
+import { createEdge } from '../../edge-cache/service.ts';
+import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
+import { createHeartbeat, createRegistry } from '../../platform/adapters/registry.ts';
+import { type NodeId, newId } from '../../platform/contract/ids.ts';
+import type { NodeInfo } from '../../platform/contract/nodes.ts';
+import { parseSettings, type Settings } from '../../platform/contract/settings.ts';
+import { SettingsInvalid } from '../../platform/runtime/errors.ts';
+import type { Component, Service } from '../../platform/runtime/lifecycle.ts';
+import { silentLogger } from '../../platform/runtime/log.ts';
+import { createMetrics } from '../../platform/runtime/metrics.ts';
+import { until } from '../support/platform.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { CONTENT, PLAYBACK, startTestOrigin, type TestOrigin } from '../support/test-origin.ts';
+
+const SECRET = 'edge-test-secret-of-32-characters';
+const MASTER = `/${PLAYBACK}.m3u8`;
+
+let redisServer: TestRedis;
+let redis: RedisConnection;
+let origins: TestOrigin[];
+const open: Component[] = [];
+
+function settingsOf(env: Record<string, string>): Settings {
+  const parsed = parseSettings({
+    REDIS_URL: redisServer.url,
+    HEADWATER_INTERNAL_SECRET: SECRET,
+    HEADWATER_BIND: '127.0.0.1',
+    ...env,
+  });
+  if ('faults' in parsed) throw new SettingsInvalid(parsed.faults);
+  return parsed.settings;
+}
+
+async function startEdge(env: Record<string, string> = {}): Promise<Service> {
+  const context = { role: 'edge' as const, node: newId<NodeId>(), log: silentLogger, metrics: createMetrics(false) };
+  const edge = createEdge(pickEdgeConfig(settingsOf(env)), context);
+  open.push(edge);
+  await edge.start();
+  return edge;
+}
+
+async function announce(origin: TestOrigin): Promise<Component> {
+  const node: NodeInfo = {
+    id: newId(),
+    role: 'origin',
+    url: origin.url,
+    public_url: null,
+    private_url: origin.url,
+    state: 'healthy',
+    started_at: Date.now(),
+    pid: process.pid,
+    version: '0',
+    load: {},
+  };
+  const heartbeat = createHeartbeat(redis, () => node, silentLogger);
+  open.push(heartbeat);
+  await heartbeat.start();
+  return heartbeat;
+}
+
+const statusOf = async (url: string): Promise<number> => (await fetch(url)).status;
+
+beforeAll(async () => {
+  redisServer = await startRedis();
+  redis = createRedis(redisServer.url, silentLogger);
+  await redis.start();
+  origins = [await startTestOrigin(), await startTestOrigin()];
+  for (const origin of origins) await announce(origin);
+});
+
+afterAll(async () => {
+  for (const component of open.reverse()) await component.close();
+  await redis?.close();
+  for (const origin of origins ?? []) await origin.stop();
+  await redisServer?.stop();
+});
+
+describe('an edge', () => {
+  it('finds the origins in the registry, serves, counts its viewers and says so in its heartbeat', async () => {
+    const edge = await startEdge();
+    const { url, public_url, private_url } = edge.addresses();
+    expect(public_url).toBe(`http://localhost:${new URL(url).port}`);
+    expect(await statusOf(`${url}/readyz`)).toBe(200);
+    expect(await statusOf(`${url}${MASTER}`)).toBe(200);
+    for (const viewer of ['one', 'two', 'two'])
+      expect(await statusOf(`${url}/v/-/${CONTENT}/v240/index.m3u8?viewer=${viewer}`)).toBe(200);
+    expect(await statusOf(`${private_url}/metrics`)).toBe(200);
+    const registry = createRegistry(redis, ['edge'], silentLogger);
+    open.push(registry);
+    await registry.start();
+    await until('the viewers are in the registry', 10_000, async () => {
+      const node = registry.nodes('edge').find((item) => item.url === url);
+      return node?.viewers?.[PLAYBACK] === 2;
+    });
+  });
+
+  it('lists all edges, itself first', async () => {
+    const first = await startEdge({ HEADWATER_EDGE_PUBLIC_URLS: 'https://a.example' });
+    const second = await startEdge({ HEADWATER_EDGE_PUBLIC_URLS: 'https://b.example' });
+    await until('they know each other', 10_000, async () => {
+      const lists = await Promise.all(
+        [first, second].map(async (edge) => (await fetch(`${edge.addresses().url}/edges.json`)).json()),
+      );
+      const edges = lists.map((list) => (list as { edges: string[] }).edges);
+      return (
+        edges[0]?.[0] === 'https://a.example' &&
+        edges[0].includes('https://b.example') &&
+        edges[1]?.[0] === 'https://b.example' &&
+        edges[1].includes('https://a.example')
+      );
+    });
+    await first.close();
+    await second.close();
+  });
+
+  it('goes on serving through an emptied and a dead Redis', async () => {
+    const edge = await startEdge();
+    const { url } = edge.addresses();
+    await redisServer.flush();
+    for (let i = 0; i < 20; i += 1)
+      expect(await statusOf(`${url}/v/-/${CONTENT}/v240/0/s${1_000 + i}.writer.m4s`)).toBe(200);
+    await redisServer.kill();
+    for (let i = 0; i < 20; i += 1)
+      expect(await statusOf(`${url}/v/-/${CONTENT}/v240/0/s${2_000 + i}.writer.m4s`)).toBe(200);
+    await redisServer.restart();
+    await edge.close();
+  });
+
+  it('needs no Redis when the origins are listed', async () => {
+    const edge = await startEdge({
+      REDIS_URL: 'redis://127.0.0.1:1/0',
+      HEADWATER_ORIGINS: origins.map((origin) => origin.url).join(','),
+    });
+    const { url } = edge.addresses();
+    expect(await statusOf(`${url}${MASTER}`)).toBe(200);
+    await edge.drain?.();
+    await expect(statusOf(`${url}${MASTER}`)).rejects.toThrow();
+    await edge.close();
+    await edge.close();
+  });
+
+  it('finishes the answer under way when it drains', async () => {
+    const origin = origins[0];
+    if (origin === undefined) throw new Error('no origin');
+    const edge = await startEdge({ HEADWATER_ORIGINS: origin.url });
+    const held = origin.hold();
+    const { port } = new URL(edge.addresses().url);
+    const answer = new Promise<number>((resolve, reject) => {
+      const path = `/v/-/${CONTENT}/v240/0/s777.writer.m4s`;
+      request({ port, host: '127.0.0.1', path }, (res) => {
+        let bytes = 0;
+        res.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+        });
+        res.on('end', () => resolve(bytes));
+        res.on('error', reject);
+      })
+        .on('error', reject)
+        .end();
+    });
+    await held.reached;
+    const drained = edge.drain?.();
+    held.release();
+    expect(await answer).toBe(origin.segmentBytes);
+    await drained;
+    await edge.close();
+  });
+
+  it('refuses to start without the secret between roles', () => {
+    const settings = settingsOf({ HEADWATER_INTERNAL_SECRET: '' });
+    expect(() => pickEdgeConfig(settings)).toThrow(SettingsInvalid);
+  });
+});
