@@ -1,0 +1,69 @@
+// What is playable of an asset or broadcast, as tables.
+import { expect, test } from 'vitest';
+import type { RenditionName } from '../platform/contract/ids.ts';
+import {
+  A0,
+  assetOf,
+  audio0,
+  broadcastOf,
+  epochOf,
+  storedOf,
+  streamOf,
+  V360,
+  VIDEO_PLAYBACK,
+  video360,
+} from '../test/support/timelines.ts';
+import {
+  assetInfo,
+  assetState,
+  broadcastRenditions,
+  broadcastState,
+  playableRenditions,
+  streamInfo,
+} from './playback-info.ts';
+
+const V720 = 'v720' as RenditionName;
+const video = storedOf(video360);
+const audio = storedOf(audio0);
+
+test.each([
+  ['ready', [V360, A0], [video, audio], 2],
+  ['preparing', [], [], null],
+  ['preparing', [V720, V360, A0], [video], null],
+  ['preparing', [V720, V360, A0], [audio], null],
+  ['preparing', [V720, V360, A0], [video, audio], 2],
+  ['preparing', [V720, V360], [video], 1],
+  ['preparing', [A0], [audio], 1],
+  ['errored', [V360, A0], [video, audio], null],
+  ['deleting', [V360, A0], [video, audio], null],
+] as const)('%s, planned %j: playable %#', (status, planned, renditions, expected) => {
+  const asset = assetOf({ status, planned: [...planned], renditions: [...renditions] });
+  expect(playableRenditions(asset)?.length ?? null).toBe(expected);
+  expect(assetState(asset)).toBe(expected !== null ? 'ready' : status === 'preparing' ? 'preparing' : 'errored');
+});
+
+test.each([
+  ['live', true, 'live'],
+  ['live', false, 'waiting'],
+  ['ending', true, 'live'],
+  ['ended', true, 'ended'],
+  ['ended', false, 'ended'],
+] as const)('a broadcast that is %s, segments %s: %s', (status, hasSegments, expected) => {
+  expect(broadcastState(broadcastOf({ status }), hasSegments)).toBe(expected);
+});
+
+test('a stream that never broadcast waits, with no start', () => {
+  expect(broadcastState(null, false)).toBe('waiting');
+  expect(streamInfo(VIDEO_PLAYBACK, streamOf(), null, 'waiting').started_at).toBeNull();
+  expect(streamInfo(VIDEO_PLAYBACK, streamOf(), broadcastOf(), 'live').started_at).toBe(1_700_000_000_000);
+});
+
+test('a live master lists the renditions of the newest epoch that has any', () => {
+  const epochs = [epochOf(1, 0), epochOf(2, 5, [audio0]), epochOf(3, 9, [])];
+  expect(broadcastRenditions(broadcastOf({ epochs })).map((one) => one.name)).toEqual([A0]);
+  expect(broadcastRenditions(broadcastOf({ epochs: [] }))).toEqual([]);
+});
+
+test('an asset without pictures has no poster', () => {
+  expect(assetInfo(VIDEO_PLAYBACK, assetOf({ images_writer: null })).poster).toBeNull();
+});
