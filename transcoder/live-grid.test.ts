@@ -1,0 +1,77 @@
+// The grid for every latency mode and rate: whole ticks, whole parts, and the same cuts from every place a worker may begin.
+import { describe, expect, test } from 'vitest';
+import type { SessionId } from '../platform/contract/ids.ts';
+import { FRAME_RATES, LATENCY_MODES } from '../platform/contract/latency.ts';
+import type { EpochInfo } from '../platform/contract/records.ts';
+import {
+  clockOf,
+  frameAt,
+  frameTicks,
+  gridOf,
+  indexOfSegment,
+  newGrid,
+  placeOf,
+  secondsOfFrame,
+  ticksOfFrame,
+  VIDEO_TIMESCALE,
+} from './live-grid.ts';
+
+const cases = LATENCY_MODES.flatMap((mode) => FRAME_RATES.map((fps) => ({ mode, fps, rate: fps.num / fps.den })));
+
+describe.each(cases)('$mode at $rate', ({ mode, fps }) => {
+  const grid = newGrid(mode, fps, 67, 100);
+
+  test('segments are whole parts and two groups of pictures', () => {
+    expect(grid.segmentFrames % grid.partFrames).toBe(0);
+    expect(grid.gopFrames % grid.partFrames).toBe(0);
+    expect(grid.segmentFrames).toBe(2 * grid.gopFrames);
+  });
+
+  test('a frame is a whole number of ticks', () => {
+    expect(Number.isInteger(frameTicks(fps))).toBe(true);
+    for (const frame of [0, 1, 7, 12_345, 9_999_999]) {
+      expect(ticksOfFrame(frame, fps, VIDEO_TIMESCALE)).toBe(frame * frameTicks(fps));
+    }
+  });
+
+  test('places and segment starts are inverse', () => {
+    for (const msn of [100, 101, 1_234]) {
+      const index = indexOfSegment(grid, msn);
+      expect(placeOf(grid, index)).toEqual({ msn, part: 0 });
+      expect(placeOf(grid, index + grid.partFrames)).toEqual({ msn, part: 1 });
+      expect(placeOf(grid, index - 1)).toEqual({ msn: msn - 1, part: grid.segmentFrames / grid.partFrames - 1 });
+    }
+  });
+
+  test('a frame time in whole ms leads back to the frame', () => {
+    for (const frame of [0, 1, 2, 1_000, 7_776_001]) {
+      expect(frameAt(Math.round(secondsOfFrame(frame, fps) * 1_000), fps)).toBe(frame);
+    }
+  });
+});
+
+const epoch = (fps: EpochInfo['fps']): EpochInfo => ({
+  epoch: 3,
+  session: 'sessionsessionsession1' as SessionId,
+  started_at: 0,
+  ts0: 1_067,
+  msn0: 40,
+  pdt0: 1_700_000_000_000,
+  fps,
+  part_frames: 15,
+  gop_frames: 30,
+  segment_frames: 60,
+  part_target: 0.52,
+  target_duration: 2,
+  renditions: [],
+});
+
+test('a worker that reads the record gets the grid of the one that wrote it', () => {
+  const fps = { num: 30, den: 1 };
+  expect(gridOf(epoch(fps))).toEqual(newGrid('default', fps, 1_067, 40));
+  expect(gridOf(epoch(fps)).firstFrame).toBe(32);
+});
+
+test('wall clock runs with the frames', () => {
+  expect(clockOf(epoch({ num: 30_000, den: 1_001 }), 30_000)).toBe(1_700_000_000_000 + 1_001_000);
+});
