@@ -28,11 +28,23 @@ const TOUCH_MS = 60_000;
 const folderName = (pid: number, node: NodeId): string =>
   `${hostname().replace(/[^A-Za-z0-9.-]/g, '')}--${pid}--${node}`;
 
-/** Whether a scratch folder belongs to a process that is gone. @param isAlive asks for a process id on this host */
-export function isLeftOver(name: string, ownName: string, ageMs: number, isAlive: (pid: number) => boolean): boolean {
-  if (name === ownName) return false;
+/** Folders of this process in use. */
+const inUse = new Set<string>();
+
+/**
+ * Whether a scratch folder belongs to a process that is gone.
+ * @param own folders of this process, one or more
+ * @param isAlive asks for a process id on this host
+ */
+export function isLeftOver(
+  name: string,
+  own: ReadonlySet<string>,
+  ageMs: number,
+  isAlive: (pid: number) => boolean,
+): boolean {
+  if (own.has(name)) return false;
   const [host, pid] = name.split('--');
-  const [ownHost, ownPid] = ownName.split('--');
+  const [ownHost, ownPid] = [...own][0]?.split('--') ?? [];
   // The same process id on the same host cannot be two processes: it is this one's, from its life before.
   if (host === ownHost && pid !== undefined) return pid === ownPid || !isAlive(Number(pid));
   return ageMs > ABANDONED_MS;
@@ -59,7 +71,7 @@ export function createScratch(dataDir: string, reserveBytes: number, node: NodeI
   const sweep = async () => {
     for (const name of await readdir(base)) {
       const facts = await stat(join(base, name)).catch(() => null);
-      if (facts === null || !isLeftOver(name, own, Date.now() - facts.mtimeMs, isAlive)) continue;
+      if (facts === null || !isLeftOver(name, inUse, Date.now() - facts.mtimeMs, isAlive)) continue;
       await rm(join(base, name), { recursive: true, force: true });
       log.info('left-over scratch folder removed', { folder: name });
     }
@@ -67,6 +79,7 @@ export function createScratch(dataDir: string, reserveBytes: number, node: NodeI
   return {
     path,
     async start() {
+      inUse.add(own);
       await mkdir(path, { recursive: true, mode: 0o700 });
       const step = async () => {
         const now = new Date();
@@ -92,6 +105,7 @@ export function createScratch(dataDir: string, reserveBytes: number, node: NodeI
       await touching?.close();
       touching = null;
       await rm(path, { recursive: true, force: true });
+      inUse.delete(own);
     },
   };
 }
