@@ -13,14 +13,18 @@ const STEPS: Record<string, string> = {
 };
 
 /** Returns what takes newer lists. */
-export function createAssetsView(api: Api): (assets: readonly OverviewAsset[]) => void {
+export function createAssetsView(
+  api: Api,
+  uploads: { isUnderway(assetId: string): boolean },
+): (assets: readonly OverviewAsset[]) => void {
   const fill = keyedList<OverviewAsset>(
     byId('assets'),
     (asset) => asset.id,
     (asset) => assetRow(api, asset),
   );
   return (assets) => {
-    fill(assets);
+    // What this page is uploading has a row with its progress already.
+    fill(assets.filter((asset) => !uploads.isUnderway(asset.id)));
     byId('assets-empty').hidden = assets.length > 0;
   };
 }
@@ -83,7 +87,7 @@ function assetRow(api: Api, first: OverviewAsset): Row<OverviewAsset> {
   const remove = button('Delete', 'quiet risky', () => removeAsset(api, current));
   const root = el(
     'li',
-    { class: 'row' },
+    { class: 'row row-asset' },
     thumb.root,
     el('div', { class: 'row-main' }, head, bar, facts, errors),
     el('div', { class: 'row-actions' }, watch, embed, edit, remove),

@@ -59,9 +59,9 @@ function open(api: Api): void {
   byId('page').hidden = false;
   byId('sign-out').hidden = false;
 
-  createUploadsView(api);
+  const uploads = createUploadsView(api);
   const streams = createStreamsView(api);
-  const assets = createAssetsView(api);
+  const assets = createAssetsView(api, uploads);
   const jobs = createJobsView(api);
   const nodes = createNodesView();
   byId('server').after(copyButton('Copy', () => byId('server').textContent ?? '', 'server address'));
@@ -72,7 +72,8 @@ function open(api: Api): void {
     jobs(overview);
     nodes(overview.nodes);
     summarize(overview);
-    for (const sentence of changesBetween(last, overview)) announce(sentence);
+    const sentences = changesBetween(last, overview);
+    if (sentences.length > 0) announce(sentences.join('. '));
     last = overview;
   };
   void follow(api, show, () => last);

@@ -22,7 +22,7 @@ function field(label: string, value: string, isSecret: boolean): HTMLElement {
     : null;
   return el(
     'div',
-    { class: 'key-field' },
+    { class: isSecret ? 'key-field' : 'key-field key-plain' },
     el('span', { class: 'key-label', 'aria-hidden': 'true' }, label),
     input,
     show,

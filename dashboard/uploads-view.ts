@@ -7,10 +7,12 @@ import { SpeedMeter } from './speed-meter.ts';
 import { sendFile, UploadRefused } from './tus-client.ts';
 import { xhrTransport } from './tus-transport.ts';
 
+/** Assets whose bytes this page is sending, shown as uploads. */
+const assetsUnderway = new Set<string>();
 let underway = 0;
 
-/** Wires the drop zone and the file chooser. */
-export function createUploadsView(api: Api): void {
+/** Wires the drop zone and the file chooser. `isUnderway`: this page is sending the bytes of this asset. */
+export function createUploadsView(api: Api): { isUnderway(assetId: string): boolean } {
   const zone = byId('drop');
   const chooser = byId('file');
   const take = (files: FileList | null | undefined): void => {
@@ -38,6 +40,7 @@ export function createUploadsView(api: Api): void {
   window.addEventListener('beforeunload', (event) => {
     if (underway > 0) event.preventDefault();
   });
+  return { isUnderway: (assetId) => assetsUnderway.has(assetId) };
 }
 
 /** The address as this page reaches the platform: the same server under the name the page was loaded from. */
@@ -53,8 +56,11 @@ async function upload(api: Api, file: File): Promise<void> {
   const abort = new AbortController();
   const row = progressRow(file, () => abort.abort(new Error('cancelled')));
   underway += 1;
+  let assetId = '';
   try {
     const made = await api.createUpload({ title: titleOf(file.name), length: file.size, filename: file.name });
+    assetId = made.asset_id;
+    assetsUnderway.add(assetId);
     await send(api, made, file, row, abort.signal);
     announce(`${file.name} uploaded`);
     row.root.remove();
@@ -64,6 +70,7 @@ async function upload(api: Api, file: File): Promise<void> {
     else row.fail(error instanceof Error ? error.message : String(error));
   } finally {
     underway -= 1;
+    assetsUnderway.delete(assetId);
   }
 }
 
