@@ -17,12 +17,19 @@ export const connectionLimits = {
   maxHeaders: 64,
 } as const;
 
-/** A node:http server whose every request goes to the engine. Not listening yet. */
-export function createNodeListener(engine: Engine, report: (thrown: unknown) => void): Server {
+/**
+ * A node:http server whose every request goes to the engine. Not listening yet.
+ * @param isDraining then each answer is the last of its connection, or a drain would wait for idle ones
+ */
+export function createNodeListener(
+  engine: Engine,
+  isDraining: () => boolean,
+  report: (thrown: unknown) => void,
+): Server {
   const handle = (req: IncomingMessage, res: ServerResponse): void => {
     engine
       .handle(readRequest(req))
-      .then((answer) => write(res, answer))
+      .then((answer) => write(res, isDraining() ? { ...answer, isLast: true } : answer))
       .catch((thrown: unknown) => {
         report(thrown);
         res.destroy();

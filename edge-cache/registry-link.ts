@@ -63,10 +63,12 @@ function firmLink(redisUrl: string, describe: () => NodeInfo, log: Logger): Regi
 function lateLink(redisUrl: string, describe: () => NodeInfo, log: Logger): RegistryLink {
   let linked: { whole: ReturnType<typeof sequence>; registry: Registry } | null = null;
   let loop: Loop | null = null;
+  let trying: Component | null = null;
   const tryOnce = async () => {
     if (linked !== null) return;
     // A connection that failed to start is spent: each try makes a new one.
     const parts = makeParts(redisUrl, describe, log);
+    trying = parts.redis;
     const whole = sequence(
       [
         { name: 'registry', component: readingOf(parts, log) },
@@ -91,6 +93,8 @@ function lateLink(redisUrl: string, describe: () => NodeInfo, log: Logger): Regi
       },
       drain: async () => linked?.whole.drain(),
       async close() {
+        // Ends a try under way, which else would go on for its full time.
+        if (linked === null) await trying?.close();
         await loop?.close();
         loop = null;
         await linked?.whole.close();

@@ -102,7 +102,9 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
     failures,
     now,
   });
-  const server = createNodeListener(engine, (thrown) => log.error('answer not written', { err: thrown }));
+  const server = createNodeListener(engine, parts.isDraining, (thrown) =>
+    log.error('answer not written', { err: thrown }),
+  );
   server.on('connection', (socket) => {
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
