@@ -1,4 +1,5 @@
 // The api's part of the settings, with units in the names.
+import { hostname } from 'node:os';
 import type { Settings } from '../platform/contract/settings.ts';
 import { SettingsInvalid } from '../platform/runtime/errors.ts';
 
@@ -50,7 +51,7 @@ export function pickApiConfig(settings: Settings): ApiConfig {
     bind: settings.BIND,
     privatePort: settings.METRICS_PORT,
     privateBind: settings.PRIVATE_BIND,
-    privateHost: settings.PRIVATE_HOST ?? settings.PRIVATE_BIND,
+    privateHost: settings.PRIVATE_HOST ?? (settings.PRIVATE_BIND === '0.0.0.0' ? hostname() : settings.PRIVATE_BIND),
     publicUrl: trimmed(settings.PUBLIC_URL ?? `http://localhost:${port}`),
     rtmpUrl: trimmed(settings.RTMP_PUBLIC_URL ?? `rtmp://localhost:${settings.RTMP_PORT}/live`),
     edgePublicUrls: settings.EDGE_PUBLIC_URLS,
