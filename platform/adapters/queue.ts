@@ -106,7 +106,8 @@ class BullQueue implements JobQueue {
   async start(): Promise<void> {
     for (const name of this.#names) this.#queues.set(name, this.#open(name));
     try {
-      const ready = [...this.#queues.values()].map((queue) => queue.isReady());
+      // isReady() alone resolves before there is a connection.
+      const ready = [...this.#queues.values()].map(async (queue) => (await queue.isReady()).getJobCounts());
       await within(Promise.all(ready), START_MS, 'connecting the queue');
     } catch (thrown) {
       await this.close();
