@@ -60,6 +60,36 @@ describe('a broadcast', () => {
     expect((await decode(epoch?.files.get(V) ?? '')).frames).toBe(240);
   });
 
+  test('comes back when Redis and the worker are lost together', async () => {
+    const { job } = await start('both');
+    const publishing = rig.ring.publish(clip, 2);
+    await rig.until((entries) => entries.length >= 5);
+    worker.abort.abort();
+    await job;
+    await redis.flush();
+    const second = await rig.worker();
+    const rest = second.job(2);
+    await publishing;
+    rig.ring.end();
+    await rest;
+    await second.close();
+    const [epoch, ...others] = await rig.published();
+    expect(others).toEqual([]);
+    expect(epoch?.entries[0]).toMatchObject({ term: 2, msn: 0, part: 0 });
+    expect((await decode(epoch?.files.get(V) ?? '')).frames).toBe(240);
+  });
+
+  test('is left within its limit while the publisher is silent', async () => {
+    const { job } = await start('silent');
+    await rig.ring.publish(until(3_000), 4);
+    await rig.until((entries) => entries.length >= 4);
+    const began = performance.now();
+    await worker.worker.drain();
+    await job;
+    expect(performance.now() - began).toBeLessThan(6_000);
+    expect((await rig.record()).status).toBe('live');
+  });
+
   test('gets a new epoch when the publisher connects anew', async () => {
     const { job } = await start('session');
     await rig.ring.publish(until(3_100), 4);

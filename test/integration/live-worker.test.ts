@@ -123,6 +123,27 @@ describe('a whole broadcast', () => {
   });
 });
 
+test('all rungs are cut at the same places', async () => {
+  await openRig('rungs', 'low');
+  const options = { seconds: 5, fps: '24', audio: ['-an'], filter: 'scale=854:480' };
+  const tags = await makeFlv(CLIP, join(folder, 'rungs.flv'), options);
+  const worker = await hire();
+  const job = worker.job(1);
+  await rig.ring.publish(tags, 2);
+  rig.ring.end();
+  await job;
+  const { epoch, entries, files } = await onlyEpoch();
+  expect(epoch.renditions.map(({ name, width, height }) => [name, width, height])).toEqual([
+    ['v480', 854, 480],
+    ['v240', 428, 240],
+  ]);
+  for (const entry of entries) {
+    const [top, low] = Object.values(entry.renditions);
+    expect([top?.tfdt, top?.duration, top?.independent]).toEqual([low?.tfdt, low?.duration, low?.independent]);
+  }
+  for (const file of files.values()) expect((await decode(file)).frames).toBe(120);
+});
+
 describe('another worker', () => {
   test('goes on in the same epoch when the first one died in the middle of a segment', async () => {
     await openRig('takeover', 'default');
