@@ -75,6 +75,14 @@ describe('requestFromEdges', () => {
     }
   });
 
+  it('does not hold against an edge what concerns one stream everywhere', async () => {
+    const away = async () => new Response('', { status: 503, headers: { 'headwater-scope': 'stream' } });
+    const { ring } = setUp({ [A]: away, [B]: away });
+    await expect(requestFromEdges(`${A}/x`, ring, options())).rejects.toThrow(NoEdgeAnswered);
+    expect(ring.order()).toEqual([A, B]);
+    expect(ring.switches).toBe(0);
+  });
+
   it('returns a 404 without asking another edge', async () => {
     const { ring, asked } = setUp({ [A]: async () => new Response('no', { status: 404 }), [B]: ok('b') });
     expect((await requestFromEdges(`${A}/x`, ring, options())).status).toBe(404);

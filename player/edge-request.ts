@@ -45,7 +45,8 @@ export class NoEdgeAnswered extends Error {
 const ROUND_FIRST_MS = 200;
 const ROUND_MOST_MS = 2_000;
 
-type Failure = { status: number; isTimeout: boolean };
+/** `isShared`: the answer concerns one stream on every edge alike, and says nothing about this edge. */
+type Failure = { status: number; isTimeout: boolean; isShared?: boolean };
 
 /**
  * Asks the edges for one address until one gives an answer that is not its own fault (anything below 500).
@@ -67,7 +68,7 @@ export async function requestFromEdges(url: string, ring: EdgeRing, options: Edg
         return result;
       }
       failure = result;
-      ring.failed(base);
+      if (!result.isShared) ring.failed(base);
     }
     if (round < options.rounds - 1) await pause(backoffMs(round, ROUND_FIRST_MS, ROUND_MOST_MS), options.signal);
   }
@@ -90,7 +91,8 @@ async function attempt(url: string, limitMs: number, options: EdgeRequestOptions
     const firstByteAt = performance.now();
     if (response.status >= 500) {
       limit.abort();
-      return { status: response.status, isTimeout: false };
+      const isShared = response.headers.get('headwater-scope') === 'stream';
+      return { status: response.status, isTimeout: false, isShared };
     }
     const bytes = response.ok
       ? await readBody(response, (loaded, total) => {

@@ -42,6 +42,14 @@ export type PlaybackState = {
 /** Errors kept for `state()`. */
 const KEPT_ERRORS = 50;
 const TICK_MS = 200;
+/** A seek that ends this close to the live position means to follow it. Unit: s. */
+const NEAR_EDGE_S = 4;
+
+/**
+ * A viewer who follows the live edge and fell this many target durations behind (slow start, outage) is taken back to
+ * it; one who paused or went back in time stays there.
+ */
+const FOLLOWING_COUNT = 6;
 
 const retries = (maxNumRetry: number, retryDelayMs: number, maxRetryDelayMs: number) => ({
   maxNumRetry,
@@ -59,6 +67,7 @@ function configFor(options: PlaybackOptions): Partial<HlsConfig> {
     workerPath: workerAddress,
     lowLatencyMode: true,
     liveSyncDurationCount: 3,
+    liveMaxLatencyDurationCount: FOLLOWING_COUNT,
     liveDurationInfinity: true,
     maxLiveSyncPlaybackRate: 1.1,
     backBufferLength: 60,
@@ -103,6 +112,8 @@ export class Playback {
     const { signal } = this.#closed;
     this.#tick = setInterval(() => this.#sample(), TICK_MS);
     this.#video.addEventListener('playing', () => this.#played(), { signal });
+    this.#video.addEventListener('pause', () => this.#follow(false), { signal });
+    this.#video.addEventListener('seeked', () => this.#follow(this.#isNearEdge()), { signal });
     if (Playback.usesHlsJs) this.#build(-1);
     else this.#startNative(signal);
   }
@@ -152,6 +163,16 @@ export class Playback {
     hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => this.#listAudio(hls));
     hls.attachMedia(this.#video);
     hls.loadSource(this.#source());
+  }
+
+  #follow(isFollowing: boolean): void {
+    if (!this.#hls || !this.#hasPlayed) return;
+    this.#hls.config.liveMaxLatencyDurationCount = isFollowing ? FOLLOWING_COUNT : Number.POSITIVE_INFINITY;
+  }
+
+  #isNearEdge(): boolean {
+    const edge = this.#hls?.liveSyncPosition ?? null;
+    return edge !== null && this.#video.currentTime > edge - NEAR_EDGE_S;
   }
 
   #source(): string {
