@@ -33,6 +33,9 @@ export interface Metrics {
 /** Buckets for request and operation times. Unit: s. */
 export const SECONDS_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Gauges of the library whose names end like counters, which promtool refuses. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
 const gaugeOf = (gauge: Gauge): GaugeMetric => ({
   set: (value, labels = {}) => gauge.set(labels, value),
   reset: () => gauge.reset(),
@@ -44,6 +47,7 @@ const gaugeOf = (gauge: Gauge): GaugeMetric => ({
 export function createMetrics(defaults = true): Metrics {
   const registry = new Registry();
   if (defaults) collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   const registers = [registry];
   return {
     counter(name, help, labelNames = []) {
