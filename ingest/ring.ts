@@ -46,6 +46,8 @@ export class Ring {
   /** Number of entries[0], counted over the life of the ring. */
   private base = 0;
   private heldBytes = 0;
+  /** Numbers of the held entries where a reader may begin, ascending. */
+  private cuts: number[] = [];
   private session: Session | null = null;
   private headers: Headers = NO_HEADERS;
   private wakers = new Set<() => void>();
@@ -84,6 +86,7 @@ export class Ring {
     };
     session.nextTag += 1;
     this.keepHeader(tag, isHeader, entry.frame);
+    if (entry.isCut) this.cuts.push(this.base + this.entries.length);
     this.entries.push(entry);
     this.heldBytes += entry.frame.length;
     this.trim(now);
@@ -105,7 +108,9 @@ export class Ring {
   /** The broadcast goes on elsewhere, or this node stops: readers are cut off without an `end` frame. */
   close(): void {
     this.state = 'closed';
+    this.base += this.entries.length;
     this.entries = [];
+    this.cuts = [];
     this.head = 0;
     this.heldBytes = 0;
     this.wake();
@@ -167,13 +172,8 @@ export class Ring {
 
   /** Oldest or newest place to begin; the end of the ring while there is none. */
   private cutFrom(from: 'start' | 'live'): number {
-    const { entries } = this;
-    if (from === 'start') {
-      for (let i = this.head; i < entries.length; i++) if (entries[i]?.isCut) return i;
-    } else {
-      for (let i = entries.length - 1; i >= this.head; i--) if (entries[i]?.isCut) return i;
-    }
-    return entries.length;
+    const cut = from === 'start' ? this.cuts[0] : this.cuts.at(-1);
+    return cut === undefined ? this.entries.length : cut - this.base;
   }
 
   private inSession(start: Exclude<RingStart, { from: 'start' | 'live' }>): number {
@@ -218,15 +218,20 @@ export class Ring {
     if (this.head >= COMPACT_AT) this.compact();
   }
 
+  /** Index of the first place to begin behind the oldest entry. */
   private secondCut(): number | null {
-    // Audio alone is cut anywhere: the walk is short because every entry is a cut.
-    for (let i = this.head + 1; i < this.entries.length; i++) if (this.entries[i]?.isCut) return i;
-    return null;
+    const oldest = this.base + this.head;
+    const found = this.cuts[0] === oldest ? this.cuts[1] : this.cuts[0];
+    return found === undefined ? null : found - this.base;
   }
 
   private dropTo(index: number): void {
     for (let i = this.head; i < index; i++) this.heldBytes -= this.entries[i]?.frame.length ?? 0;
     this.head = index;
+    const oldest = this.base + index;
+    let gone = 0;
+    while ((this.cuts[gone] ?? oldest) < oldest) gone += 1;
+    this.cuts.splice(0, gone);
     if (this.head >= this.entries.length) this.compact();
   }
 

@@ -13,7 +13,7 @@ import { NodeInfo } from '../../platform/contract/nodes.ts';
 import { leases as leaseNames, liveBroadcastsKey, nodesKey } from '../../platform/contract/redis-keys.ts';
 import { RING_KEYFRAME, RING_KINDS } from '../../platform/contract/ring.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
-import { within } from '../../platform/runtime/waits.ts';
+import { delay, within } from '../../platform/runtime/waits.ts';
 import {
   type Backstage,
   eventually,
@@ -97,19 +97,9 @@ async function run(program: string, args: string[]): Promise<Buffer> {
 
 describe('a push', () => {
   test('of ffmpeg -c copy reaches a worker: every tag, in order, byte for byte', async () => {
-    const node = await ingest({ HEADWATER_INGEST_SILENCE_MS: '2000' });
     const { id, key } = await backstage.addStream({ reconnect_window_s: 1 });
-    await eventually('the key', async () => (await backstage.redis.client.hGet('hw:stream-keys', hashKey(key))) === id);
+    const node = await ingest();
     const file = await run('ffmpeg', ['-v', 'error', '-i', CLIP, '-t', '4', '-c', 'copy', '-f', 'flv', 'pipe:1']);
-    const bus = createEventBus(backstage.redis, silentLogger);
-    await bus.publish({ type: 'stream-keys' });
-    await eventually('the key is known', async () => {
-      const client = await connectRtmp(node.rtmpPort);
-      clients.push(client);
-      return publishLikeObs(client, node.rtmpPort, key)
-        .then(() => client.destroy().then(() => true))
-        .catch(() => false);
-    });
     const address = `rtmp://127.0.0.1:${node.rtmpPort}/live/${key}`;
     const pushing = run('ffmpeg', ['-v', 'error', '-re', '-i', CLIP, '-t', '4', '-c', 'copy', '-f', 'flv', address]);
     const record = await live(id);
@@ -364,7 +354,8 @@ describe('jobs', () => {
     expect(await backstage.redis.client.hGet(liveBroadcastsKey, broadcast)).toBe(id);
     const lease = await leases.acquire(leaseNames.live(broadcast), 3_000);
     await backstage.records.update('broadcast', broadcast, (record) => ({ ...record, term: 1 }));
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    // That nothing happens can only be waited for: twice the time after which a missing holder is noticed.
+    await delay(2_500);
     expect(await queue.state('live', liveJobId(broadcast, 2))).toBeNull();
     await lease?.release();
     await eventually('job 2', async () => (await queue.state('live', liveJobId(broadcast, 2))) === 'waiting', 4_000);
