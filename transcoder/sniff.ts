@@ -1,5 +1,5 @@
 // The door for uploaded bytes: containers by their magic bytes. What is not in the table never reaches ffmpeg,
-// so a playlist or script named .mp4 is not read as one. Source: research of hostile files, docs/decisions.
+// so a playlist or script named .mp4 is not read as one.
 
 /** A container that is let in, and the one ffmpeg demuxer that may read it. */
 export type Container = {

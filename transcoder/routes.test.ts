@@ -1,0 +1,28 @@
+// The worker's own route, behind the internal secret.
+import express from 'express';
+import request from 'supertest';
+import { describe, expect, it } from 'vitest';
+import { headers } from '../platform/contract/routes.ts';
+import { workerRoutes } from './routes.ts';
+
+const secret = 's'.repeat(32);
+const app = express();
+const state = { sandbox: 'bwrap', jobs: { vod: 1, live: 2 }, concurrency: { vod: 1, live: 4 } };
+workerRoutes(app, secret, () => state);
+
+describe('GET /state', () => {
+  it('answers other roles', async () => {
+    const answer = await request(app).get('/state').set(headers.internal, secret);
+    expect(answer.status).toBe(200);
+    expect(answer.body).toEqual(state);
+    expect(answer.headers['cache-control']).toBe('no-store');
+  });
+  it.each([
+    ['no secret', ''],
+    ['a wrong secret', 'x'.repeat(32)],
+  ])('refuses %s', async (_name, given) => {
+    const answer = await request(app).get('/state').set(headers.internal, given);
+    expect(answer.status).toBe(401);
+    expect(answer.text).not.toContain('bwrap');
+  });
+});
