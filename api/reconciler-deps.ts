@@ -65,8 +65,12 @@ async function recentThings(parts: ReconcilerParts): Promise<OpenThing[]> {
       return page.values.flatMap((value) => thingOf(kind, value.id) ?? []);
     }),
   );
-  const live = Object.keys(await parts.redis.client.hGetAll(liveBroadcastsKey));
-  return [...pages.flat(), ...live.flatMap((id) => thingOf('broadcast', id) ?? [])];
+  return pages.flat();
+}
+
+async function liveBroadcasts(parts: ReconcilerParts): Promise<OpenThing[]> {
+  const ids = Object.keys(await parts.redis.client.hGetAll(liveBroadcastsKey));
+  return ids.flatMap((id) => thingOf('broadcast', id) ?? []);
 }
 
 async function lastFailure(parts: ReconcilerParts, asset: AssetRecord) {
@@ -97,6 +101,7 @@ export function reconcilerDeps(parts: ReconcilerParts): ReconcilerDeps {
     stream: (id) => read('stream', id),
     broadcast: (id) => read('broadcast', id),
     everything: () => everyRecord(parts.storage),
+    live: () => liveBroadcasts(parts),
     recent: () => recentThings(parts),
     indexMark: () => parts.redis.client.get(indexMarkerKey),
     async hasHolder(lease) {

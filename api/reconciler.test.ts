@@ -42,6 +42,7 @@ function create(given: Partial<ReconcilerDeps>, things: OpenThing[]) {
     async *everything() {
       yield* things;
     },
+    live: async () => [],
     recent: async () => [],
     indexMark: async () => 'built',
     hasHolder: async () => false,
@@ -253,7 +254,7 @@ describe('what is looked at', () => {
     const away = async () => {
       throw new Error('redis away');
     };
-    const it = create({ asset: async () => asset(), indexMark: away, recent: away }, theAsset);
+    const it = create({ asset: async () => asset(), indexMark: away, live: away, recent: away }, theAsset);
     await it.passAt(0);
     await it.passAt(ORPHAN_MS);
     expect(it.done).toEqual(['enqueue']);

@@ -22,7 +22,9 @@ export interface ReconcilerDeps {
   broadcast(id: BroadcastId): Promise<BroadcastRecord | null>;
   /** Every id of the store, in any order. */
   everything(): AsyncIterable<OpenThing>;
-  /** Ids that index and queue know as recent or live: cheap. */
+  /** Broadcasts that Redis lists as live: one command. */
+  live(): Promise<OpenThing[]>;
+  /** The newest of each kind: a list and some reads. */
   recent(): Promise<OpenThing[]>;
   /** Changes whenever the Redis index was built anew; null while it is missing. */
   indexMark(): Promise<string | null>;
@@ -57,6 +59,8 @@ export interface Reconciler {
 
 /** Passes between two looks at everything: 60 s at one pass each 2 s. */
 const PASSES_PER_SCAN = 30;
+/** Between two looks at the newest, for things of which no event came: 10 s. */
+const PASSES_PER_LIST = 5;
 const PASSES_PER_HOUR = 1_800;
 /** A worker that lost its lease to an emptied Redis takes it again within this; only then is an asset an orphan. Unit: ms. */
 export const ORPHAN_MS = 4_000;
@@ -125,7 +129,10 @@ class RecordReconciler implements Reconciler {
   /** An asset whose upload is over or never came to be. */
   private async checkUnfilled(asset: AssetRecord, uploadId: UploadId): Promise<boolean> {
     const upload = await this.deps.upload(uploadId);
-    if (upload?.status === 'waiting') return true;
+    if (upload?.status === 'waiting') {
+      this.open.set(`upload:${uploadId}`, { kind: 'upload', id: uploadId });
+      return true;
+    }
     const key = `unfilled:${asset.id}`;
     if (!this.isForsaken(key, true, ORPHAN_MS)) return true;
     this.forsakenSince.delete(key);
@@ -215,7 +222,9 @@ class RecordReconciler implements Reconciler {
       await this.look(thing);
     };
     for (const thing of [...this.open.values()]) await once(thing);
-    for (const thing of await this.deps.recent().catch(() => [])) await once(thing);
+    for (const thing of await this.deps.live().catch(() => [])) await once(thing);
+    if (this.passes % PASSES_PER_LIST === 0)
+      for (const thing of await this.deps.recent().catch(() => [])) await once(thing);
     if (!isScan) return;
     for await (const thing of this.deps.everything()) {
       if (signal.aborted) return;

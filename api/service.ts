@@ -36,7 +36,7 @@ import { createReconciler } from './reconciler.ts';
 import { reconcilerDeps } from './reconciler-deps.ts';
 import { createApiApp, statusOf } from './routes.ts';
 import { createUploadAddress } from './upload-address.ts';
-import { createUploadLocks } from './upload-locks.ts';
+import { createUploadLocks, type UploadLocks } from './upload-locks.ts';
 import { createUploads } from './uploads.ts';
 import { createVodJobs } from './vod-jobs.ts';
 
@@ -46,6 +46,8 @@ const RECONCILER_LEASE_MS = 6_000;
 /** A sender that is silent for this long is gone; what it sent is kept. Unit: ms. */
 const SOCKET_IDLE_MS = 120_000;
 const CLOSE_GRACE_MS = 2_000;
+/** Time to store the tails of uploads whose connections were cut. Unit: ms. */
+const TAIL_MS = 3_000;
 const VERSION = '0.1.0';
 
 /** The adapters of this role, none of them connected yet. */
@@ -240,10 +242,10 @@ function createIndexLoop({ records }: Adapters, log: Logger): NamedComponent {
   };
 }
 
-type Listeners = { server: Server; privateServer: ReturnType<typeof createPrivateServer> };
+type Listeners = { server: Server; privateServer: ReturnType<typeof createPrivateServer>; locks: UploadLocks };
 type Life = { isStarted: boolean; isDraining: boolean; startedAt: number; addresses: Addresses };
 
-function listenerParts(config: ApiConfig, life: Life, { server, privateServer }: Listeners): NamedComponent[] {
+function listenerParts(config: ApiConfig, life: Life, { server, privateServer, locks }: Listeners): NamedComponent[] {
   return [
     {
       name: 'private listener',
@@ -262,8 +264,14 @@ function listenerParts(config: ApiConfig, life: Life, { server, privateServer }:
           const port = await listen(server, config.port, config.bind, 'HEADWATER_API_PORT');
           life.addresses.url = `http://${config.privateHost}:${port}`;
         },
-        drain: () => closeServer(server, CLOSE_GRACE_MS),
-        close: () => closeServer(server, 0),
+        async drain() {
+          await closeServer(server, CLOSE_GRACE_MS);
+          await locks.idle(TAIL_MS);
+        },
+        async close() {
+          await closeServer(server, 0);
+          await locks.idle(TAIL_MS);
+        },
       },
     },
   ];
@@ -309,7 +317,7 @@ export function createApi(config: ApiConfig, context: ServiceContext): Service {
       { name: 'registry', component: adapters.registry },
       { name: 'queue', component: adapters.queue },
       createRepairLoop(adapters, nouns, (kind) => metrics.repairs.add({ kind }), log),
-      ...listenerParts(config, life, { server, privateServer }),
+      ...listenerParts(config, life, { server, privateServer, locks: nouns.locks }),
       { name: 'heartbeat', component: createHeartbeat(adapters.redis, () => describe(config, context, life), log) },
     ],
     log,

@@ -27,6 +27,8 @@ export interface UploadLocks {
   lock(upload: UploadId, onTakeover: () => void, signal?: AbortSignal): Promise<UploadLock>;
   /** Ends the request of this process that holds the upload, if any. */
   release(upload: UploadId): void;
+  /** Resolves when no request of this process holds an upload, at the latest after `ms`. */
+  idle(ms: number): Promise<void>;
 }
 
 /** A dead process's lease ends after this. Unit: ms. */
@@ -100,6 +102,12 @@ export function createUploadLocks(deps: LockDeps): UploadLocks {
       // The asking process hears its own request too: who only waits is not meant.
       const holder = holders.get(upload);
       if (holder?.isHeld) holder.takeover();
+    },
+    async idle(ms) {
+      const all = Promise.all([...holders.values()].map((holder) => holder.released));
+      const limit = new AbortController();
+      await Promise.race([all, delay(ms, limit.signal)]);
+      limit.abort();
     },
   };
 }

@@ -221,6 +221,22 @@ test('an upload goes on through another api process: the newer request takes ove
   }
 });
 
+test('an api that stops in the middle of an upload stores what has arrived', async () => {
+  const other = await startApi(settings);
+  const upload = await create({ length: 20 });
+  const url = `${other.url}${new URL(upload.url).pathname}`;
+  const headers = { 'tus-resumable': '1.0.0', 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' };
+  const hanging = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode('0123456789')),
+  });
+  const sending = fetch(url, { method: 'PATCH', headers, body: hanging, duplex: 'half' } as RequestInit);
+  sending.catch(() => undefined);
+  await vi.waitFor(async () => expect((await redis.client.get(`hw:lease:upload:${upload.id}`)) !== null).toBe(true));
+  await other.stop();
+  const asked = await fetch(upload.url, { method: 'HEAD', headers: { 'tus-resumable': '1.0.0' } });
+  expect(asked.headers.get('upload-offset')).toBe('10');
+});
+
 test('metrics name the queue, and no secret', async () => {
   const upload = await uploaded();
   const text = await api.metrics.expose();
