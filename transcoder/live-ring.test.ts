@@ -26,7 +26,7 @@ const answerOf = (answer: Exclude<Answer, 'refused'>): UpstreamResponse => {
 async function follow(answers: Answer[], homes: RingHome[] = [], start: RingPlace = { from: 'start' }) {
   const asked: string[] = [];
   const seen: string[] = [];
-  const failing: boolean[] = [];
+  const failing: number[] = [];
   const deps = {
     broadcast: 'b1' as BroadcastId,
     secret: 'secret',
@@ -40,8 +40,8 @@ async function follow(answers: Answer[], homes: RingHome[] = [], start: RingPlac
       },
       close: async () => undefined,
     },
-    async locate(isFailing: boolean) {
-      failing.push(isFailing);
+    async locate(failures: number) {
+      failing.push(failures);
       return homes.shift() ?? (answers.length > 0 ? { url: 'http://ingest' } : 'over');
     },
     log: silentLogger,
@@ -77,7 +77,7 @@ test('follows a new session and another node', async () => {
     homes,
   );
   expect(asked).toEqual(['http://one/ring/b1?from=start', 'http://two/ring/b1?session=s2&tag=1']);
-  expect(failing).toEqual([false, false, true]);
+  expect(failing).toEqual([0, 0, 0]);
 });
 
 test('says when its place is gone and begins anew', async () => {
@@ -94,9 +94,17 @@ test('says when its place is gone and begins anew', async () => {
   expect(seen).toEqual(['lost', '1:0', '9:0']);
 });
 
+test('a ring that is closing is no place lost', async () => {
+  const { seen } = await follow([
+    { status: 410, body: [] },
+    { status: 200, body: [session('s1'), video(0), end] },
+  ]);
+  expect(seen).toEqual(['1:0', '9:0']);
+});
+
 test('tells that a node does not answer', async () => {
   const { failing, seen } = await follow(['refused', { status: 404, body: [] }, { status: 200, body: [end] }]);
-  expect([failing, seen]).toEqual([[false, true, true], []]);
+  expect([failing, seen]).toEqual([[0, 1, 2], []]);
 });
 
 test('a silent ring does not keep a reader that leaves', async () => {

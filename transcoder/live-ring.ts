@@ -12,15 +12,15 @@ export type RingPlace =
   | { session: SessionId; tag: number }
   | { session: SessionId; ts: number };
 
-/** Base address of the ingest node; `away`: nobody publishes at the moment; `over`: the broadcast needs no worker any more. */
+/** Base address of an ingest node; `away`: none is known at the moment; `over`: the broadcast needs no worker any more. */
 export type RingHome = { url: string } | 'away' | 'over';
 
 export type RingDeps = {
   broadcast: BroadcastId;
   secret: string;
   http: HttpClient;
-  /** Looked up before each connection. `isFailing`: the last try found no ring. */
-  locate(isFailing: boolean): Promise<RingHome>;
+  /** Looked up before each connection. `failures`: tries in a row that found no ring. */
+  locate(failures: number): Promise<RingHome>;
   log: Logger;
 };
 
@@ -47,10 +47,10 @@ export async function* readRing(
   let place = start;
   let failures = 0;
   while (!signal.aborted) {
-    const home = await deps.locate(failures > 0);
+    const home = await deps.locate(failures);
     if (home === 'over') return;
     const answer = home === 'away' ? null : await ask(home.url, place, deps, signal);
-    if (answer?.status === 410) {
+    if (answer?.status === 410 && !('from' in place)) {
       answer.body.destroy();
       yield 'lost';
       place = { from: 'start' };
@@ -65,9 +65,9 @@ export async function* readRing(
       }
     } else {
       answer?.body.destroy();
-      failures += 1;
+      if (home !== 'away') failures += 1;
     }
-    await delay(backoffMs(failures, 100, 1_000), signal);
+    await delay(backoffMs(home === 'away' ? 2 : failures, 100, 1_000), signal);
   }
 }
 

@@ -165,7 +165,7 @@ class Worker implements LiveWorker {
     const history = new LiveHistory({ content: contentOf(broadcast), storage, timeline, redis, windowS, log });
     const http = this.#http;
     if (http === null) throw new LiveSuperseded(broadcast);
-    const locate = (isFailing: boolean) => this.#locate(broadcast, isFailing, log);
+    const locate = (failures: number) => this.#locate(broadcast, failures, log);
     return new LiveRun(
       record,
       { broadcast, term, node, preset, maxRungs },
@@ -195,15 +195,19 @@ class Worker implements LiveWorker {
     return stored.value;
   }
 
-  /** The ingest node with the publisher. A broadcast that is ending has no more to give once its ring does not answer. */
-  async #locate(broadcast: BroadcastId, isFailing: boolean, log: Logger): Promise<RingHome> {
+  /**
+   * The ingest node with the publisher. Between two publishers nobody is named, but the ring is still at the last one's node: each is
+   * asked in turn. A broadcast that is ending is over when none has a ring.
+   */
+  async #locate(broadcast: BroadcastId, failures: number, log: Logger): Promise<RingHome> {
     try {
       const record = (await this.#deps.records.get('broadcast', broadcast))?.value;
       if (record === undefined || record.status === 'ended') return 'over';
-      if (record.status === 'ending' && isFailing) return 'over';
-      const home = this.#deps.registry.nodes('ingest').find((node) => node.id === record.ingest?.node);
-      if (home !== undefined) return { url: home.url };
-      return record.status === 'ending' ? 'over' : 'away';
+      const nodes = this.#deps.registry.nodes('ingest');
+      if (record.status === 'ending' && failures >= nodes.length) return 'over';
+      const publishing = nodes.find((node) => node.id === record.ingest?.node);
+      const asked = record.ingest === null ? nodes[failures % Math.max(1, nodes.length)] : publishing;
+      return asked === undefined ? 'away' : { url: asked.url };
     } catch (thrown) {
       log.debug('broadcast record not read', { err: thrown });
       return 'away';
