@@ -148,13 +148,16 @@ class Connection implements RedisConnection {
   }
 
   async start(): Promise<void> {
-    const ending = new AbortController();
+    const deadline = performance.now() + START_MS;
     try {
-      // connect() retries for ever; the race below decides how long a role waits for it.
+      // connect() retries for ever; the limit decides how long a role waits for it.
       const connecting = this.#raw.connect();
       connecting.catch((thrown: unknown) => this.#report(thrown));
       await within(connecting, START_MS, 'connecting');
-      while (!(await this.#answers())) await delay(100, ending.signal);
+      while (!(await this.#answers())) {
+        if (performance.now() > deadline) throw new TimedOut('loading its data', START_MS);
+        await delay(100);
+      }
     } catch (thrown) {
       await this.close();
       throw new RedisUnavailable(`accept a connection at ${withoutSecret(this.#url)} within 10 s`, { cause: thrown });

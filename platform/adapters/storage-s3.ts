@@ -55,9 +55,12 @@ function transportOver(target: typeof http | typeof https): Pick<typeof http, 'r
     const outgoing = target.request({ ...options, ...(signal ? { signal } : {}) }, (response) => {
       // These never reach its error parser, so nothing else would read their bodies.
       if (UNREAD_STATUSES.has(response.statusCode ?? 0)) response.resume();
+      // Bytes waiting for a slow reader are no fault of the store.
+      outgoing.setTimeout(STALL_MS, () => {
+        if (response.readableLength === 0) response.destroy(new Error(`no byte for ${STALL_MS} ms`));
+      });
       onResponse(response);
     });
-    outgoing.setTimeout(STALL_MS, () => outgoing.destroy(new Error(`no byte for ${STALL_MS} ms`)));
     return outgoing;
   };
   return { request: request as typeof http.request };
