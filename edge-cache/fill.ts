@@ -148,7 +148,8 @@ export class Fills {
       if (answer.status === 404 || answer.status === 410) store.delete(wanted.key);
       return { type: 'missing', missing };
     }
-    positions.note(wanted.key, answer.headers[names.position], arrivedMs);
+    // A blocking answer shows one fixed position under a key of its own: nothing to guard.
+    if (!wanted.isBlocking) positions.note(wanted.key, answer.headers[names.position], arrivedMs);
     if (wanted.route.kind === 'master') this.#parts.onMaster(wanted.route, body.toString('utf8'));
     this.#keep(wanted, answer, body, arrivedMs);
     return objectOf(answer, body, arrivedMs);
