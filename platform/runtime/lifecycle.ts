@@ -72,17 +72,11 @@ export async function runService<C>(
   select: (settings: Settings) => C,
   create: (config: C, context: ServiceContext) => Service,
 ): Promise<void> {
-  const parsed = parseSettings(process.env);
-  if ('faults' in parsed) {
-    const message = new SettingsInvalid(parsed.faults).message;
-    process.stderr.write(`${message}\n`);
-    await tell({ type: 'failed', message });
-    process.exit(78);
-  }
+  const { settings, config } = await configure(select);
   const node = newId<NodeId>();
-  const log = createLogger(parsed.settings.LOG_LEVEL, { service: role, node });
-  const service = create(select(parsed.settings), { role, node, log, metrics: createMetrics() });
-  const stop = stopper(service, log, parsed.settings.SHUTDOWN_TIMEOUT_MS);
+  const log = createLogger(settings.LOG_LEVEL, { service: role, node });
+  const service = create(config, { role, node, log, metrics: createMetrics() });
+  const stop = stopper(service, log, settings.SHUTDOWN_TIMEOUT_MS);
   process.on('uncaughtException', (thrown) => {
     log.error('uncaught exception', { err: thrown });
     process.exit(1);
@@ -101,6 +95,20 @@ export async function runService<C>(
   }
   log.info('started', { ...service.addresses() });
   await tell({ type: 'started', addresses: service.addresses(), node });
+}
+
+/** Settings that cannot be used end the process with 78, all faults listed. */
+async function configure<C>(select: (settings: Settings) => C): Promise<{ settings: Settings; config: C }> {
+  try {
+    const parsed = parseSettings(process.env);
+    if ('faults' in parsed) throw new SettingsInvalid(parsed.faults);
+    return { settings: parsed.settings, config: select(parsed.settings) };
+  } catch (thrown) {
+    if (!(thrown instanceof SettingsInvalid)) throw thrown;
+    process.stderr.write(`${thrown.message}\n`);
+    await tell({ type: 'failed', message: thrown.message });
+    process.exit(78);
+  }
 }
 
 /** Under a supervisor a role obeys its channel alone; on its own it obeys signals. A second request stops at once. */
