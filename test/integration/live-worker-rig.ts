@@ -53,7 +53,8 @@ export class LiveRig {
   readonly records;
   readonly timeline;
   readonly #node = newId<NodeId>();
-  #ringUrl = '';
+  /** Where workers find the ring; another one than `ring` may be put here before a worker is made. */
+  ringUrl = '';
 
   constructor(folder: string, redisUrl: string) {
     this.folder = folder;
@@ -65,7 +66,7 @@ export class LiveRig {
   }
 
   async start(mode: LatencyMode): Promise<void> {
-    this.#ringUrl = await this.ring.start();
+    this.ringUrl = await this.ring.start();
     await this.redis.start();
     const now = Date.now();
     const record: BroadcastRecord = {
@@ -97,7 +98,7 @@ export class LiveRig {
   async worker(): Promise<RigWorker> {
     const redis = createRedis(this.redisUrl, silentLogger);
     await redis.start();
-    const node = { id: this.#node, role: 'ingest', url: this.#ringUrl, public_url: null, private_url: '' } as const;
+    const node = { id: this.#node, role: 'ingest', url: this.ringUrl, public_url: null, private_url: '' } as const;
     const info = { ...node, state: 'healthy', started_at: 0, pid: 0, version: '', load: {} } as const;
     const config = {
       node: newId<NodeId>(),
