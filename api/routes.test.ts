@@ -221,6 +221,19 @@ describe('assets', () => {
     expect([...parts.queue.jobs.keys()]).toEqual([`vod:${asset_id}:0`]);
   });
 
+  test.each(['cancel', 'delete'])('%s of an asset whose bytes are still to come ends its upload', async (what) => {
+    const parts = createApiParts();
+    const upload = await newUpload(parts);
+    const path = `/video/v1/assets/${upload.asset_id}`;
+    if (what === 'cancel') {
+      const cancelled = await call(parts, 'post', `${path}/cancel`);
+      expect(cancelled.body.data).toMatchObject({ status: 'errored', errors: { type: 'CANCELLED' } });
+      await call(parts, 'post', `${path}/retry`).expect(409);
+    } else await call(parts, 'delete', path).expect(204);
+    expect((await call(parts, 'get', `/video/v1/uploads/${upload.id}`)).body.data.status).toBe('cancelled');
+    await request(parts.app).put(pathOf(upload.url)).send('late').expect(410);
+  });
+
   test('an asset that a worker holds is left for the worker to end', async () => {
     const parts = createApiParts();
     const { asset_id } = await newAsset(parts);
