@@ -44,6 +44,8 @@ const KEPT_ERRORS = 50;
 const TICK_MS = 200;
 /** A seek that ends this close to the live position means to follow it. Unit: s. */
 const NEAR_EDGE_S = 4;
+/** Seeks in live go no further back than this after the beginning of the playlist, which moves on meanwhile. Unit: s. */
+const WINDOW_MARGIN_S = 1;
 
 /**
  * A viewer who follows the live edge and fell this many target durations behind (slow start, outage) is taken back to
@@ -113,7 +115,7 @@ export class Playback {
     this.#tick = setInterval(() => this.#sample(), TICK_MS);
     this.#video.addEventListener('playing', () => this.#played(), { signal });
     this.#video.addEventListener('pause', () => this.#follow(false), { signal });
-    this.#video.addEventListener('seeked', () => this.#follow(this.#isNearEdge()), { signal });
+    this.#video.addEventListener('seeking', () => this.#onSeeking(), { signal });
     if (Playback.usesHlsJs) this.#build(-1);
     else this.#startNative(signal);
   }
@@ -163,6 +165,17 @@ export class Playback {
     hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => this.#listAudio(hls));
     hls.attachMedia(this.#video);
     hls.loadSource(this.#source());
+  }
+
+  /** Judged when a seek begins: hls.js looks for viewers to take back to the edge while it is still under way. */
+  #onSeeking(): void {
+    if (!this.#hls || !this.#hasPlayed) return;
+    this.#follow(this.#isNearEdge());
+    const { seekable } = this.#video;
+    if (Number.isFinite(this.#video.duration) || seekable.length === 0) return;
+    // Audio may begin some milliseconds after video; from before its beginning hls.js loads audio at the edge for ever.
+    const earliest = seekable.start(0) + WINDOW_MARGIN_S;
+    if (this.#video.currentTime < earliest - 0.1) this.#video.currentTime = earliest;
   }
 
   #follow(isFollowing: boolean): void {
