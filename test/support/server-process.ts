@@ -1,9 +1,12 @@
 // A server program under a test's hand: started, waited for, killed, and never left behind.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { atTestEnd } from './test-end.ts';
 
 const alive = new Set<ChildProcess>();
-let isHooked = false;
+await atTestEnd(() => {
+  for (const child of alive) child.kill('SIGKILL');
+});
 
 export type ServerProcess = {
   readonly pid: number;
@@ -24,7 +27,6 @@ export async function startProcess(
   options: { cwd: string; env?: Record<string, string> },
   answers: () => Promise<boolean>,
 ): Promise<ServerProcess> {
-  hookExit();
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
@@ -66,17 +68,8 @@ export async function startProcess(
   };
 }
 
-function hookExit(): void {
-  if (isHooked) return;
-  isHooked = true;
-  process.on('exit', () => {
-    for (const child of alive) child.kill('SIGKILL');
-  });
-}
-
 /** Runs a script file in another Node process and collects what it prints. @throws Error when it fails or takes over `limitMs` */
 export async function runNode(script: string, args: string[], limitMs = 60_000): Promise<string> {
-  hookExit();
   const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   alive.add(child);
   let output = '';

@@ -1,23 +1,21 @@
-// A folder of its own for each test, gone when the test process ends.
+// A folder of its own for each test, gone when its test file ends.
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atTestEnd } from './test-end.ts';
 
 const made = new Set<string>();
-let isHooked = false;
+await atTestEnd(() => {
+  for (const path of made) rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  made.clear();
+});
 
 /**
- * A new empty folder; removed with all it holds when this process exits.
+ * A new empty folder; removed with all it holds when the test file ends.
  * @param name part of its name, for people who look
  */
 export async function tempDir(name: string): Promise<string> {
-  if (!isHooked) {
-    isHooked = true;
-    process.on('exit', () => {
-      for (const path of made) rmSync(path, { recursive: true, force: true, maxRetries: 3 });
-    });
-  }
   const path = await mkdtemp(join(tmpdir(), `headwater-${name}-`));
   made.add(path);
   return path;
