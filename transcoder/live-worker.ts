@@ -1,5 +1,5 @@
 // The live worker: takes `live` jobs, and for each the lease and the term of its broadcast; then a LiveRun does the work.
-import type { Leases } from '../platform/adapters/leases.ts';
+import type { Lease, Leases } from '../platform/adapters/leases.ts';
 import type { Records } from '../platform/adapters/records.ts';
 import type { RedisClient } from '../platform/adapters/redis.ts';
 import type { Registry } from '../platform/adapters/registry.ts';
@@ -13,6 +13,7 @@ import { createHttpClient, type HttpClient } from '../platform/runtime/http-clie
 import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
+import { delay } from '../platform/runtime/waits.ts';
 import { LiveSuperseded } from './live-errors.ts';
 import { LiveHistory } from './live-history.ts';
 import { createLiveMetrics, type LiveMetrics } from './live-metrics.ts';
@@ -52,6 +53,9 @@ export interface LiveWorker extends Component {
 }
 
 const LEASE_MS = 3_000;
+/** How long beyond its expiry another worker's lease is waited for, and how often it is tried. */
+const LEASE_GRACE_MS = 500;
+const LEASE_RETRY_MS = 100;
 const RING_CONNECTIONS = 64;
 const CONNECT_MS = 2_000;
 
@@ -95,7 +99,7 @@ class Worker implements LiveWorker {
     if (this.#isDraining) return;
     const { broadcast_id: broadcast, term } = payload;
     const log = context.log.child({ broadcast, term });
-    const lease = await this.#deps.leases.acquire(leaseNames.live(broadcast), LEASE_MS);
+    const lease = await this.#acquire(broadcast, context.signal);
     if (lease === null) {
       log.info('broadcast is carried by another worker');
       return;
@@ -106,6 +110,16 @@ class Worker implements LiveWorker {
       else await this.#carry(record, payload, [lease.lost, context.signal], log);
     } finally {
       await lease.release();
+    }
+  }
+
+  /** A worker that died leaves its lease behind until it expires: the job is worth that wait. */
+  async #acquire(broadcast: BroadcastId, signal: AbortSignal): Promise<Lease | null> {
+    const deadline = performance.now() + LEASE_MS + LEASE_GRACE_MS;
+    for (;;) {
+      const lease = await this.#deps.leases.acquire(leaseNames.live(broadcast), LEASE_MS);
+      if (lease !== null || signal.aborted || this.#isDraining || performance.now() > deadline) return lease;
+      await delay(LEASE_RETRY_MS, signal);
     }
   }
 
