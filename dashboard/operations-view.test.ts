@@ -1,7 +1,7 @@
 // Jobs in words and in order.
 import { describe, expect, it } from 'vitest';
 import type { OverviewJob } from '../platform/contract/overview.ts';
-import { jobFacts, jobsInOrder } from './operations-view.ts';
+import { jobFacts, jobsInOrder, nodeLoads } from './operations-view.ts';
 
 const job = (over: Partial<OverviewJob>): OverviewJob => ({
   queue: 'vod',
@@ -35,5 +35,11 @@ describe('jobs', () => {
       'Upload · attempt 3 · no video · 3 s ago',
     );
     expect(jobFacts(job({ queue: 'live', percent: null, step: 'active' }), 3_000)).toBe('Live · 3 s ago');
+  });
+});
+
+describe('nodeLoads', () => {
+  it('gives gauges as words, bytes with their unit', () => {
+    expect(nodeLoads({ open_connections: 5, cache_bytes: 1_073_082 })).toEqual(['open connections 5', 'cache 1.1 MB']);
   });
 });

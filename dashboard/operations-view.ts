@@ -3,7 +3,7 @@ import type { Overview, OverviewJob, OverviewNode } from '../platform/contract/o
 import type { Api } from './api-client.ts';
 import { button, byId, el, keyedList, type Row, setAttributes, setText } from './dom.ts';
 import { attempt, confirmed } from './feedback.ts';
-import { formatAge } from './format.ts';
+import { formatAge, formatBytes } from './format.ts';
 
 const NEWEST_JOBS = 20;
 
@@ -108,10 +108,17 @@ function nodeRow(): Row<OverviewNode> {
     setText(state, node.state);
     dot.className = `dot dot-${node.state}`;
     setText(address, (node.public_url ?? node.url).replace(/^https?:\/\//, ''));
-    const loads = Object.entries(node.load).map(([name, value]) => `${name.replaceAll('_', ' ')} ${round(value)}`);
-    setText(load, [...loads, `up ${formatAge(node.started_at, Date.now())}`].join(' · '));
+    setText(load, [...nodeLoads(node.load), `up ${formatAge(node.started_at, Date.now())}`].join(' · '));
   };
   return { root, update };
+}
+
+/** Small gauges of a node as words; those that count bytes with their unit. */
+export function nodeLoads(load: Record<string, number>): string[] {
+  return Object.entries(load).map(([name, value]) => {
+    const words = name.replaceAll('_', ' ');
+    return words.endsWith(' bytes') ? `${words.slice(0, -6)} ${formatBytes(value)}` : `${words} ${round(value)}`;
+  });
 }
 
 const round = (value: number): string => String(Math.round(value * 100) / 100);
