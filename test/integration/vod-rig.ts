@@ -140,7 +140,7 @@ export async function startVodRig(): Promise<VodRig> {
       await enqueue(id);
       return id;
     },
-    async settled(id, limitMs = 45_000) {
+    async settled(id, limitMs = 90_000) {
       await waitFor(`asset ${id} settled`, limitMs, async () => (await asset(id)).status !== 'preparing');
       return asset(id);
     },

@@ -80,7 +80,7 @@ describe('a source with picture and sound', () => {
       return (await readdir(join(rig.dir, 'scratch', own))).every((name) => name === 'trial');
     });
     expect(await rig.client.client.hGetAll(`hw:progress:${id}`)).toMatchObject({ state: 'ready', percent: '100' });
-  });
+  }, 120_000);
 });
 
 const lavfi = (picture: string): string[] => ['-f', 'lavfi', '-i', picture];
