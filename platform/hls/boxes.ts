@@ -67,6 +67,12 @@ export class BoxCursor {
     if (!Number.isSafeInteger(value)) throw new BoxMalformed('a 64-bit number is too large');
     return value;
   }
+  /** @throws BoxMalformed beyond 2^53 on either side */
+  i64(): number {
+    const value = this.i32() * 4_294_967_296 + this.u32();
+    if (!Number.isSafeInteger(value)) throw new BoxMalformed('a 64-bit number is too large');
+    return value;
+  }
 }
 
 /**

@@ -200,7 +200,8 @@ export function readFragment(bytes: Uint8Array, trex: SampleDefaults): Fragment 
   const head = readTfhd(bytes, needBox(bytes, traf, 'tfhd'), trex);
   const time = cursorOf(bytes, needBox(bytes, traf, 'tfdt'));
   const isWide = time.u8() === 1;
-  const tfdt = isWide ? time.skip(3).u64() : time.skip(3).u32();
+  // Signed: an encoder's priming before a source that begins at 0 is written as a negative time.
+  const tfdt = isWide ? time.skip(3).i64() : time.skip(3).u32();
   const samples: Sample[] = [];
   const pieces: Uint8Array[] = [];
   let at = moof.start + moof.size + 8;
