@@ -99,6 +99,8 @@ export interface Encoder {
 }
 
 const KEPT_LINES = 12;
+/** Behind what answers viewers, before on-demand work (10): a busy machine must still serve, and restart what died. */
+const NICENESS = 5;
 
 /**
  * Starts ffmpeg. Its outputs are always read: one that is not would stop all of them.
@@ -108,7 +110,7 @@ export function startEncoder(plan: EncoderPlan, onOutput: (index: number, chunk:
   const outputs = plan.rungs.length + (plan.audio === null ? 0 : 1);
   // Its own process group: a Ctrl-C for the whole terminal must not cut the last segment short. It ends with its stdin, so also when
   // this process is killed.
-  const child = spawn('ffmpeg', encoderArguments(plan), {
+  const child = spawn('nice', ['-n', String(NICENESS), 'ffmpeg', ...encoderArguments(plan)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe', ...Array.from({ length: outputs }, () => 'pipe' as const)],
   });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ladderFor } from '../../platform/contract/ladder.ts';
-import { currentTime, startBrowser, waitUntilPlaying } from '../support/browser.ts';
+import { currentTime, startBrowser, waitUntilPast, waitUntilPlaying } from '../support/browser.ts';
 import { makeLongClip, packetSpan, probeFile, readFrameNumber } from '../support/media.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
 import { createUpload, fetchMaster, readAsset, saveRendition, waitUntilReady } from '../support/story.ts';
@@ -152,9 +152,7 @@ async function playAndSeek(platform: Platform, playback: string): Promise<void> 
     expect(shown).toBe(wanted);
     await page.evaluate('document.querySelector("video").play()');
     const from = (await currentTime(page)) ?? 0;
-    await page.waitForFunction(`document.querySelector('video').currentTime > ${from + 2}`, undefined, {
-      timeout: 20_000,
-    });
+    await waitUntilPast(page, from + 2, 20_000);
   } finally {
     await page.close();
   }

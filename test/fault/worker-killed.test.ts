@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { playerState, startBrowser, waitUntilPlaying } from '../support/browser.ts';
+import { playerState, startBrowser, waitUntilPast, waitUntilPlaying } from '../support/browser.ts';
 import { type Moment, type StoreProxy, startStoreProxy } from '../support/killing-proxy.ts';
 import { makeLongClip, publish } from '../support/media.ts';
 import { startMinio } from '../support/minio.ts';
@@ -193,9 +193,7 @@ describe('a killed worker', () => {
       );
       expect(performance.now() - killedAt).toBeLessThanOrEqual(LIVE_LIMIT_MS);
       const from = Number((await playerState(page))?.['currentTime']);
-      await page.waitForFunction(`document.querySelector('video').currentTime > ${from + 6}`, undefined, {
-        timeout: 25_000,
-      });
+      await waitUntilPast(page, from + 6, 25_000);
       expect(await page.evaluate('window.marker')).toBe('same page');
     } finally {
       await page.close();

@@ -39,15 +39,27 @@ export const currentTime = (page: Page): Promise<number | null> =>
 export const playerState = (page: Page): Promise<Record<string, unknown> | null> =>
   page.evaluate('window.headwater ? window.headwater.state() : null');
 
+/**
+ * Waits until an expression is true on the page. (Not Playwright's own wait: that evaluates text inside the page, which the pages' policy forbids.)
+ * @throws Error naming the expression after `limitMs`
+ */
+export async function waitUntilTrue(page: Page, expression: string, limitMs: number): Promise<void> {
+  const end = performance.now() + limitMs;
+  while (!(await page.evaluate(`Boolean(${expression})`))) {
+    if (performance.now() > end)
+      throw new Error(
+        `not true within ${limitMs} ms: ${expression}; player: ${JSON.stringify(await playerState(page))}`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Waits until the play head has come past `seconds`. */
+export const waitUntilPast = (page: Page, seconds: number, limitMs: number): Promise<void> =>
+  waitUntilTrue(page, `document.querySelector('video')?.currentTime > ${seconds}`, limitMs);
+
 /** Waits until the picture moves: the play head has advanced by `seconds`. */
 export async function waitUntilPlaying(page: Page, limitMs = 30_000, seconds = 0.5): Promise<void> {
-  await page.waitForFunction(
-    'document.querySelector("video") && document.querySelector("video").currentTime > 0',
-    undefined,
-    { timeout: limitMs },
-  );
-  const from = (await currentTime(page)) ?? 0;
-  await page.waitForFunction(`document.querySelector("video").currentTime > ${from + seconds}`, undefined, {
-    timeout: limitMs,
-  });
+  await waitUntilTrue(page, "document.querySelector('video')?.currentTime > 0", limitMs);
+  await waitUntilPast(page, ((await currentTime(page)) ?? 0) + seconds, limitMs);
 }
