@@ -9,7 +9,7 @@ import { createRecords } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
 import type { AssetId } from '../platform/contract/ids.ts';
-import { type NodeInfo, ROLES } from '../platform/contract/nodes.ts';
+import { type NodeInfo, ROLES, VERSION } from '../platform/contract/nodes.ts';
 import { leases as leaseNames, progressKey } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import { closeServer, listen } from '../platform/runtime/http-server.ts';
@@ -48,7 +48,6 @@ const SOCKET_IDLE_MS = 120_000;
 const CLOSE_GRACE_MS = 2_000;
 /** Time to store the tails of uploads whose connections were cut. Unit: ms. */
 const TAIL_MS = 3_000;
-const VERSION = '0.1.0';
 
 /** The adapters of this role, none of them connected yet. */
 function createAdapters(config: ApiConfig, log: Logger) {

@@ -1,5 +1,5 @@
 // The edge put together: what it is made of, and the order in which that starts and closes.
-import type { NodeInfo } from '../platform/contract/nodes.ts';
+import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
 import { builtFolder } from '../platform/runtime/built-assets.ts';
 import { createHttpClient } from '../platform/runtime/http-client.ts';
 import { closeServer, listen } from '../platform/runtime/http-server.ts';
@@ -10,7 +10,6 @@ import type { EdgeConfig } from './config.ts';
 import { createRegistryLink, type RegistryLink } from './registry-link.ts';
 import { createViewerSide, type ViewerSide } from './viewer-side.ts';
 
-const VERSION = '0.1.0';
 /** Most connections to one origin. */
 const ORIGIN_CONNECTIONS = 256;
 /** An origin in the same network that has not accepted by then is gone. Unit: ms. */

@@ -7,7 +7,7 @@ import { createQueue, type JobQueue } from '../platform/adapters/queue.ts';
 import { createRecords, type Records } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat } from '../platform/adapters/registry.ts';
-import type { NodeInfo } from '../platform/contract/nodes.ts';
+import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
 import { indexMarkerKey, liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
 import { closeServer, listen } from '../platform/runtime/http-server.ts';
 import {
@@ -29,7 +29,6 @@ import { createRtmpServer, type RtmpServer } from './rtmp-server.ts';
 import { createStreamKeys, type StreamKeys } from './stream-keys.ts';
 import type { TermSource } from './term-watch.ts';
 
-const VERSION = '0.1.0';
 /** Least age that the ring covers. Unit: ms. */
 const RING_MS = 30_000;
 

@@ -7,7 +7,7 @@ import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts
 import { createHeartbeat } from '../platform/adapters/registry.ts';
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import { createTimelineFollower, type TimelineFollower } from '../platform/adapters/timeline-store.ts';
-import type { NodeInfo } from '../platform/contract/nodes.ts';
+import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
 import { liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
 import { windowSegments } from '../platform/hls/live-playlist.ts';
 import { closeServer, listen } from '../platform/runtime/http-server.ts';
@@ -33,7 +33,6 @@ import { createReadiness } from './readiness.ts';
 import { createOriginApp } from './routes.ts';
 import { createVodPlaylists } from './vod-playlists.ts';
 
-const VERSION = '0.1.0';
 /** Longer than any edge keeps an idle connection, so that none is cut just as a request is sent on it. */
 const KEEP_ALIVE_MS = 75_000;
 /** Requests under way have this long after the drain begins. */

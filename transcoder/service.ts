@@ -11,7 +11,7 @@ import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.
 import { createTimelineWriter } from '../platform/adapters/timeline-store.ts';
 import type { AssetId } from '../platform/contract/ids.ts';
 import type { JobName } from '../platform/contract/jobs.ts';
-import type { NodeInfo } from '../platform/contract/nodes.ts';
+import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
 import { recordKey } from '../platform/contract/object-keys.ts';
 import { progressKey } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
@@ -28,7 +28,6 @@ import { createScratch } from './scratch.ts';
 import type { ProgressSink } from './vod-progress.ts';
 import { createVodWorker } from './vod-worker.ts';
 
-const VERSION = '0.1.0';
 const CHECK_MS = 2_000;
 const PROGRESS_TTL_MS = 3_600_000;
 

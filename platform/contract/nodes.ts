@@ -26,6 +26,9 @@ export const NodeInfo = z.object({
 });
 export type NodeInfo = z.infer<typeof NodeInfo>;
 
+/** Version that every node reports; the same as in package.json. */
+export const VERSION = '0.1.0';
+
 /** A node is gone this long after its last heartbeat. Unit: ms. */
 export const NODE_TTL_MS = 5_000;
 export const HEARTBEAT_MS = 1_000;

@@ -57,6 +57,7 @@ async function onPhone(url: string, name: string): Promise<void> {
   const page = await browser.newPage({ viewport: PHONE, isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
   await page.goto(url);
   await play(page);
+  await page.tap('video');
   await picture(page, name);
   const overflow = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
   expect(overflow).toBe(0);
@@ -98,11 +99,14 @@ describe('the first ten minutes', () => {
       /1 viewer/.test((await page.locator('#streams').textContent()) ?? ''),
     );
 
+    await livePage.mouse.move(600, 400);
     await picture(livePage, 'watch-live-desktop');
     await onPhone(livePage.url(), 'watch-live-phone');
     await until('the upload ready', 120_000, async () =>
       /Ready/i.test((await page.locator('#assets li', { hasText: 'Meadow' }).textContent()) ?? ''),
     );
+    await videoPage.bringToFront();
+    await videoPage.mouse.move(600, 400);
     await picture(videoPage, 'watch-video-desktop');
     await onPhone(videoPage.url(), 'watch-video-phone');
     await picture(page, 'status-desktop');

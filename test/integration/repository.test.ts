@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { VERSION } from '../../platform/contract/nodes.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PACKAGES = ['fluent-ffmpeg', 'hls.js', 'express', 'minio', 'bull', 'redis', 'node-media-server', 'supertest'];
@@ -53,6 +54,11 @@ describe('the repository', () => {
         new RegExp(`['"]${name.replace('.', '\\.')}(/[^'"]*)?['"]`),
       );
     }
+  });
+
+  it('says one version', async () => {
+    const manifest = JSON.parse(await readText('package.json')) as { version: string };
+    expect(VERSION).toBe(manifest.version);
   });
 
   it('has every path that docs/architecture.md names', async () => {

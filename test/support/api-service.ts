@@ -17,8 +17,11 @@ export type RunningApi = {
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
   stop(): Promise<void>;
 };
-// biome-ignore format: one line reads as one shape
-export type ApiAnswer = { status: number; headers: Headers; body: { data: Record<string, unknown>; [more: string]: unknown } };
+export type ApiAnswer = {
+  status: number;
+  headers: Headers;
+  body: { data: Record<string, unknown>; [more: string]: unknown };
+};
 
 /** @param settings HEADWATER_* settings and REDIS_URL, as in the environment */
 export async function startApi(settings: Record<string, string>): Promise<RunningApi> {
