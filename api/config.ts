@@ -1,7 +1,8 @@
 // The api's part of the settings, with units in the names.
-import { hostname } from 'node:os';
+import type { StorageSettings } from '../platform/adapters/storage.ts';
 import type { Settings } from '../platform/contract/settings.ts';
 import { SettingsInvalid } from '../platform/runtime/errors.ts';
+import { advertisedHostOf, storageSettingsOf } from '../platform/runtime/role-settings.ts';
 
 export type ApiConfig = {
   port: number;
@@ -24,10 +25,7 @@ export type ApiConfig = {
   uploadExpiryMs: number;
   diskReserveBytes: number;
   reconnectWindowS: number;
-  storage: Pick<
-    Settings,
-    'STORAGE' | 'DATA_DIR' | 'S3_ENDPOINT' | 'S3_REGION' | 'S3_BUCKET' | 'S3_ACCESS_KEY' | 'S3_SECRET_KEY'
-  >;
+  storage: StorageSettings;
 };
 
 /**
@@ -51,7 +49,7 @@ export function pickApiConfig(settings: Settings): ApiConfig {
     bind: settings.BIND,
     privatePort: settings.METRICS_PORT,
     privateBind: settings.PRIVATE_BIND,
-    privateHost: settings.PRIVATE_HOST ?? (settings.PRIVATE_BIND === '0.0.0.0' ? hostname() : settings.PRIVATE_BIND),
+    privateHost: advertisedHostOf(settings),
     publicUrl: trimmed(settings.PUBLIC_URL ?? `http://localhost:${port}`),
     rtmpUrl: trimmed(settings.RTMP_PUBLIC_URL ?? `rtmp://localhost:${settings.RTMP_PORT}/live`),
     edgePublicUrls: settings.EDGE_PUBLIC_URLS,
@@ -62,6 +60,6 @@ export function pickApiConfig(settings: Settings): ApiConfig {
     uploadExpiryMs: settings.UPLOAD_EXPIRY_S * 1_000,
     diskReserveBytes: settings.DISK_RESERVE_BYTES,
     reconnectWindowS: settings.RECONNECT_WINDOW_S,
-    storage: settings,
+    storage: storageSettingsOf(settings),
   };
 }

@@ -1,8 +1,7 @@
 // Settings of an ingest node.
-import { hostname } from 'node:os';
 import type { StorageSettings } from '../platform/adapters/storage.ts';
-import { type Settings, variableOf } from '../platform/contract/settings.ts';
-import { SettingsInvalid } from '../platform/runtime/errors.ts';
+import type { Settings } from '../platform/contract/settings.ts';
+import { advertisedHostOf, internalSecretOf, storageSettingsOf } from '../platform/runtime/role-settings.ts';
 
 export type IngestConfig = {
   redisUrl: string;
@@ -23,24 +22,20 @@ export type IngestConfig = {
   maxPublishers: number;
 };
 
-/** @throws SettingsInvalid without INTERNAL_SECRET */
+/**
+ * Picks what an ingest node needs.
+ * @throws SettingsInvalid without INTERNAL_SECRET: the ring is served to other roles only
+ */
 export function pickIngestConfig(settings: Settings): IngestConfig {
-  const internalSecret = settings.INTERNAL_SECRET;
-  if (internalSecret === undefined) {
-    throw new SettingsInvalid([
-      { variable: variableOf('INTERNAL_SECRET'), message: 'is required: the ring is served to other roles only' },
-    ]);
-  }
-  const bind = settings.PRIVATE_BIND;
   return {
     redisUrl: settings.REDIS_URL,
-    storage: settings,
-    internalSecret,
+    storage: storageSettingsOf(settings),
+    internalSecret: internalSecretOf(settings),
     bind: settings.BIND,
     rtmpPort: settings.RTMP_PORT,
     rtmpPublicUrl: settings.RTMP_PUBLIC_URL,
-    privateBind: bind,
-    privateHost: settings.PRIVATE_HOST ?? (bind === '0.0.0.0' || bind === '::' ? hostname() : bind),
+    privateBind: settings.PRIVATE_BIND,
+    privateHost: advertisedHostOf(settings),
     ringPort: settings.PORT,
     metricsPort: settings.METRICS_PORT,
     silenceMs: settings.INGEST_SILENCE_MS,
