@@ -5,23 +5,26 @@ import { createEventBus } from '../platform/adapters/event-bus.ts';
 import { createLeases } from '../platform/adapters/leases.ts';
 import { openStorage } from '../platform/adapters/open-storage.ts';
 import { createQueue } from '../platform/adapters/queue.ts';
+import { indexWatch } from '../platform/adapters/record-watch.ts';
 import { createRecords } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
 import type { AssetId } from '../platform/contract/ids.ts';
-import { type NodeInfo, ROLES, VERSION } from '../platform/contract/nodes.ts';
+import { ROLES } from '../platform/contract/nodes.ts';
 import { leases as leaseNames, progressKey } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
-import { closeServer, listen } from '../platform/runtime/http-server.ts';
-import {
-  type Addresses,
-  type NamedComponent,
-  type Service,
-  type ServiceContext,
-  sequence,
-} from '../platform/runtime/lifecycle.ts';
+import { type NamedComponent, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { createPrivateServer } from '../platform/runtime/private-server.ts';
+import {
+  asService,
+  type Listener,
+  listenerPart,
+  mainListener,
+  newRoleState,
+  nodeInfoOf,
+  type RoleState,
+} from '../platform/runtime/role-frame.ts';
 import { type Loop, repeat } from '../platform/runtime/waits.ts';
 import { type Assets, createAssets } from './assets.ts';
 import type { ApiConfig } from './config.ts';
@@ -41,7 +44,6 @@ import { createUploads } from './uploads.ts';
 import { createVodJobs } from './vod-jobs.ts';
 
 const RECONCILE_MS = 2_000;
-const INDEX_CHECK_MS = 2_000;
 const RECONCILER_LEASE_MS = 6_000;
 /** A sender that is silent for this long is gone; what it sent is kept. Unit: ms. */
 const SOCKET_IDLE_MS = 120_000;
@@ -219,90 +221,45 @@ function createRepairLoop(
   };
 }
 
-/** Keeps the Redis index in place while the process runs. */
-function createIndexLoop({ records }: Adapters, log: Logger): NamedComponent {
-  let loop: Loop | null = null;
-  return {
-    name: 'index',
-    component: {
-      async start() {
-        await records.ensureIndex();
-        loop = repeat(
-          INDEX_CHECK_MS,
-          () => records.ensureIndex(),
-          (thrown) => log.warn('index check failed', { reason: messageOf(thrown) }),
-        );
-      },
-      async close() {
-        await loop?.close();
-        loop = null;
-      },
+type Listeners = { server: Server; privateServer: ReturnType<typeof createPrivateServer>; locks: UploadLocks };
+
+function listenerParts(
+  config: ApiConfig,
+  state: RoleState,
+  { server, privateServer, locks }: Listeners,
+): NamedComponent[] {
+  const place = { port: config.port, host: config.bind, variable: 'HEADWATER_API_PORT' };
+  const main = mainListener(server, place, CLOSE_GRACE_MS);
+  const listener: Listener = {
+    start: main.start,
+    async drain() {
+      await main.drain?.();
+      await locks.idle(TAIL_MS);
+    },
+    async close() {
+      await main.close();
+      await locks.idle(TAIL_MS);
     },
   };
-}
-
-type Listeners = { server: Server; privateServer: ReturnType<typeof createPrivateServer>; locks: UploadLocks };
-type Life = { isStarted: boolean; isDraining: boolean; startedAt: number; addresses: Addresses };
-
-function listenerParts(config: ApiConfig, life: Life, { server, privateServer, locks }: Listeners): NamedComponent[] {
   return [
-    {
-      name: 'private listener',
-      component: {
-        async start() {
-          const port = await privateServer.start();
-          life.addresses.private_url = `http://${config.privateHost}:${port}`;
-        },
-        close: () => privateServer.close(),
-      },
-    },
-    {
-      name: 'listener',
-      component: {
-        async start() {
-          const port = await listen(server, config.port, config.bind, 'HEADWATER_API_PORT');
-          life.addresses.url = `http://${config.privateHost}:${port}`;
-        },
-        async drain() {
-          await closeServer(server, CLOSE_GRACE_MS);
-          await locks.idle(TAIL_MS);
-        },
-        async close() {
-          await closeServer(server, 0);
-          await locks.idle(TAIL_MS);
-        },
-      },
-    },
+    listenerPart('private listener', privateServer, config.privateHost, (url) => {
+      state.privateUrl = url;
+    }),
+    listenerPart('listener', listener, config.privateHost, (url) => {
+      state.url = url;
+    }),
   ];
 }
-
-const describe = (config: ApiConfig, context: ServiceContext, life: Life): NodeInfo => ({
-  id: context.node,
-  role: 'api',
-  url: life.addresses.url,
-  public_url: config.publicUrl,
-  private_url: life.addresses.private_url,
-  state: life.isDraining ? 'draining' : 'healthy',
-  started_at: life.startedAt,
-  pid: process.pid,
-  version: VERSION,
-  load: {},
-});
 
 /** The api role; free of effects until start(). */
 export function createApi(config: ApiConfig, context: ServiceContext): Service {
   const { log } = context;
   const adapters = createAdapters(config, log);
   const nouns = createNouns(config, adapters, log);
-  const life: Life = {
-    isStarted: false,
-    isDraining: false,
-    startedAt: Date.now(),
-    addresses: { url: '', public_url: config.publicUrl, private_url: '' },
-  };
+  const state = { ...newRoleState(config.publicUrl), isStarted: false };
   const readiness = () => [
-    ...(life.isStarted ? [] : ['starting']),
-    ...(life.isDraining ? ['draining'] : []),
+    ...(state.isStarted ? [] : ['starting']),
+    ...(state.isDraining ? ['draining'] : []),
     ...(adapters.redis.isReady() ? [] : ['redis does not answer']),
   ];
   const { server, metrics } = createMainServer(config, context, adapters, nouns, readiness);
@@ -311,27 +268,23 @@ export function createApi(config: ApiConfig, context: ServiceContext): Service {
     [
       { name: 'redis', component: adapters.redis },
       { name: 'storage', component: { start: () => adapters.storage.prove(), close: () => adapters.storage.close() } },
-      createIndexLoop(adapters, log),
+      { name: 'index', component: indexWatch(adapters.records, { isAwaited: true }) },
       { name: 'events', component: adapters.events },
       { name: 'registry', component: adapters.registry },
       { name: 'queue', component: adapters.queue },
       createRepairLoop(adapters, nouns, (kind) => metrics.repairs.add({ kind }), log),
-      ...listenerParts(config, life, { server, privateServer, locks: nouns.locks }),
-      { name: 'heartbeat', component: createHeartbeat(adapters.redis, () => describe(config, context, life), log) },
+      ...listenerParts(config, state, { server, privateServer, locks: nouns.locks }),
+      { name: 'heartbeat', component: createHeartbeat(adapters.redis, () => nodeInfoOf(context, state, {}), log) },
     ],
     log,
   );
+  const service = asService(parts, state);
   return {
-    addresses: () => life.addresses,
+    ...service,
     async start() {
-      await parts.start();
-      life.isStarted = true;
-      log.info('api listening', { url: life.addresses.url, storage: adapters.storage.description });
+      await service.start();
+      state.isStarted = true;
+      log.info('api listening', { url: state.url, storage: adapters.storage.description });
     },
-    async drain() {
-      life.isDraining = true;
-      await parts.drain();
-    },
-    close: () => parts.close(),
   };
 }

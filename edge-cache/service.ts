@@ -1,10 +1,17 @@
 // The edge put together: what it is made of, and the order in which that starts and closes.
-import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
+import type { NodeInfo } from '../platform/contract/nodes.ts';
 import { builtFolder } from '../platform/runtime/built-assets.ts';
 import { createHttpClient } from '../platform/runtime/http-client.ts';
-import { closeServer, listen } from '../platform/runtime/http-server.ts';
-import { type Component, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
+import { type NamedComponent, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
 import { createPrivateServer } from '../platform/runtime/private-server.ts';
+import {
+  asService,
+  listenerPart,
+  mainListener,
+  newRoleState,
+  nodeInfoOf,
+  type RoleState,
+} from '../platform/runtime/role-frame.ts';
 import { strategies } from './balancer.ts';
 import type { EdgeConfig } from './config.ts';
 import { createRegistryLink, type RegistryLink } from './registry-link.ts';
@@ -17,12 +24,10 @@ const CONNECT_MS = 500;
 /** Requests under way have this long after the drain begins. */
 const DRAIN_MS = 5_000;
 
-type State = { isDraining: boolean; url: string; publicUrl: string; privateUrl: string; startedAt: number };
-
 /** Builds an edge; nothing is opened before start(). */
 export function createEdge(config: EdgeConfig, context: ServiceContext): Service {
   const { log } = context;
-  const state: State = { isDraining: false, url: '', publicUrl: '', privateUrl: '', startedAt: 0 };
+  const state = newRoleState(config.publicUrl);
   const link = createRegistryLink(
     config.redisUrl,
     config.origins.length > 0,
@@ -39,7 +44,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
     memoryBytes: config.memoryBytes,
     pagesFolder: builtFolder('player'),
     origins: { urls: () => originUrls(config, link) },
-    edges: () => edgeUrls(state.publicUrl, link),
+    edges: () => edgeUrls(state.publicUrl ?? '', link),
     isDraining: () => state.isDraining,
     now: () => performance.now(),
   });
@@ -51,24 +56,15 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
       { name: 'registry', component: link.reading },
       { name: 'pages', component: { start: () => side.pages.load(), close: async () => undefined } },
       { name: 'origins', component: side.origins },
-      { name: 'private listener', component: privateListener(privateServer, config, state) },
-      { name: 'viewer listener', component: viewerListener(side, config, state) },
+      listenerPart('private listener', privateServer, config.advertisedHost, (url) => {
+        state.privateUrl = url;
+      }),
+      viewerListener(side, config, state),
       { name: 'heartbeat', component: link.beating },
     ],
     log,
   );
-  return {
-    async start() {
-      state.startedAt = Date.now();
-      await whole.start();
-    },
-    async drain() {
-      state.isDraining = true;
-      await whole.drain();
-    },
-    close: () => whole.close(),
-    addresses: () => ({ url: state.url, public_url: state.publicUrl, private_url: state.privateUrl }),
-  };
+  return asService(whole, state);
 }
 
 const originUrls = (config: EdgeConfig, registry: RegistryLink): string[] => {
@@ -87,42 +83,23 @@ function edgeUrls(own: string, registry: RegistryLink): string[] {
   return [own, ...[...new Set(others)].sort()];
 }
 
-function describe(context: ServiceContext, state: State, side: ViewerSide): NodeInfo {
-  return {
-    id: context.node,
-    role: 'edge',
-    url: state.url,
-    public_url: state.publicUrl,
-    private_url: state.privateUrl,
-    state: state.isDraining ? 'draining' : 'healthy',
-    started_at: state.startedAt,
-    pid: process.pid,
-    version: VERSION,
-    load: { connections: side.connections(), cache_bytes: side.cacheBytes() },
-    viewers: side.viewerCounts(),
-  };
-}
+const describe = (context: ServiceContext, state: RoleState, side: ViewerSide): NodeInfo => ({
+  ...nodeInfoOf(context, state, { connections: side.connections(), cache_bytes: side.cacheBytes() }),
+  viewers: side.viewerCounts(),
+});
 
-function privateListener(server: ReturnType<typeof createPrivateServer>, config: EdgeConfig, state: State): Component {
-  return {
-    async start() {
-      state.privateUrl = `http://${config.advertisedHost}:${await server.start()}`;
-    },
-    close: () => server.close(),
-  };
-}
-
-function viewerListener(side: ViewerSide, config: EdgeConfig, state: State): Component {
-  return {
-    async start() {
-      const port = await listen(side.server, config.port, config.host, 'HEADWATER_EDGE_PORTS');
-      state.url = `http://${config.advertisedHost}:${port}`;
-      state.publicUrl = config.publicUrl ?? `http://localhost:${port}`;
-    },
-    drain: () => closeServer(side.server, DRAIN_MS),
+function viewerListener(side: ViewerSide, config: EdgeConfig, state: RoleState): NamedComponent {
+  const place = { port: config.port, host: config.host, variable: 'HEADWATER_EDGE_PORTS' };
+  const main = mainListener(side.server, place, DRAIN_MS);
+  const listener = {
+    ...main,
     async close() {
       side.fills.close();
-      await closeServer(side.server, 0);
+      await main.close();
     },
   };
+  return listenerPart('viewer listener', listener, config.advertisedHost, (url, port) => {
+    state.url = url;
+    state.publicUrl = config.publicUrl ?? `http://localhost:${port}`;
+  });
 }

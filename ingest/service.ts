@@ -4,23 +4,17 @@ import { createEventBus, type EventBus } from '../platform/adapters/event-bus.ts
 import { createLeases } from '../platform/adapters/leases.ts';
 import { openStorage } from '../platform/adapters/open-storage.ts';
 import { createQueue, type JobQueue } from '../platform/adapters/queue.ts';
+import { indexWatch } from '../platform/adapters/record-watch.ts';
 import { createRecords, type Records } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat } from '../platform/adapters/registry.ts';
-import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
+import type { NodeInfo } from '../platform/contract/nodes.ts';
 import { indexMarkerKey, liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
 import { closeServer, listen } from '../platform/runtime/http-server.ts';
-import {
-  type Addresses,
-  type Component,
-  type NamedComponent,
-  type Service,
-  type ServiceContext,
-  sequence,
-} from '../platform/runtime/lifecycle.ts';
+import { type NamedComponent, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { createPrivateServer } from '../platform/runtime/private-server.ts';
-import type { Loop } from '../platform/runtime/waits.ts';
+import { asService, type Listener, listenerPart, newRoleState, nodeInfoOf } from '../platform/runtime/role-frame.ts';
 import { type Broadcasts, createBroadcasts } from './broadcasts.ts';
 import type { IngestConfig } from './config.ts';
 import { createIngestMetrics, type IngestMetrics, registerIngestGauges } from './metrics.ts';
@@ -46,7 +40,7 @@ type Parts = {
 
 /** One ingest node; effects begin at start(). */
 export function createIngest(config: IngestConfig, context: ServiceContext): Service {
-  const { log, metrics, node } = context;
+  const { log, metrics } = context;
   const ingestMetrics = createIngestMetrics(metrics);
   const redis = createRedis(config.redisUrl, log);
   const storage = openStorage(config.storage, log);
@@ -78,47 +72,43 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
   ];
   const ring = ringListener(config, parts, readiness, ingestMetrics, log);
   const privateServer = createPrivateServer(config.metricsPort, config.privateBind, metrics, readiness);
-  const addresses: Addresses = { url: '', public_url: null, private_url: '' };
+  const state = newRoleState();
   registerGauges(context, parts);
-  const startedAt = Date.now();
   const describe = (): NodeInfo => ({
-    id: node,
-    role: 'ingest',
-    ...addresses,
-    state: 'healthy',
-    started_at: startedAt,
-    pid: process.pid,
-    version: VERSION,
-    load: { publishers: broadcasts.publishers(), connections: rtmp.connections(), readers: parts.readers.open },
+    ...nodeInfoOf(context, state, {
+      publishers: broadcasts.publishers(),
+      connections: rtmp.connections(),
+      readers: parts.readers.open,
+    }),
     bitrates: broadcasts.bitrates(),
   });
-  const base = (port: number): string => `http://${config.privateHost}:${port}`;
   const named: NamedComponent[] = [
     { name: 'redis', component: redis },
     { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
     { name: 'queue', component: queue },
     { name: 'events', component: bus },
-    { name: 'index', component: indexLoop(records) },
+    { name: 'index', component: indexWatch(records, { isAwaited: true }) },
     { name: 'stream keys', component: keys },
-    { name: 'ring', component: started(ring, (port) => Object.assign(addresses, { url: base(port) })) },
-    {
-      name: 'private',
-      component: started(privateServer, (port) => Object.assign(addresses, { private_url: base(port) })),
-    },
+    listenerPart('ring', ring, config.privateHost, (url) => {
+      state.url = url;
+    }),
+    listenerPart('private', privateServer, config.privateHost, (url) => {
+      state.privateUrl = url;
+    }),
     { name: 'broadcasts', component: broadcasts },
     { name: 'rtmp', component: rtmp },
     {
       name: 'address',
       component: {
         async start() {
-          addresses.public_url = config.rtmpPublicUrl ?? `rtmp://localhost:${rtmp.port()}/live`;
+          state.publicUrl = config.rtmpPublicUrl ?? `rtmp://localhost:${rtmp.port()}/live`;
         },
         close: async () => undefined,
       },
     },
     { name: 'heartbeat', component: createHeartbeat(redis, describe, log) },
   ];
-  return { ...sequence(named, log), addresses: () => addresses };
+  return asService(sequence(named, log), state);
 }
 
 function broadcastSet(
@@ -145,25 +135,13 @@ function broadcastSet(
   });
 }
 
-function started(
-  server: { start(): Promise<number>; close(): Promise<void> },
-  tell: (port: number) => void,
-): Component {
-  return {
-    async start() {
-      tell(await server.start());
-    },
-    close: () => server.close(),
-  };
-}
-
 function ringListener(
   config: IngestConfig,
   parts: Parts,
   readiness: () => string[],
   metrics: IngestMetrics,
   log: Logger,
-): { start(): Promise<number>; close(): Promise<void> } {
+): Listener {
   const app = createRingApp({
     ring: (id) => parts.broadcasts.ring(id),
     internalSecret: config.internalSecret,
@@ -197,21 +175,6 @@ function termSource(redis: RedisConnection, queue: JobQueue, records: Records, l
     async term(id): ReturnType<TermSource['term']> {
       const record = (await records.get('broadcast', id))?.value;
       return record === undefined || record.status === 'ended' ? null : record.term;
-    },
-  };
-}
-
-/** Builds the index anew when Redis lost it. */
-function indexLoop(records: Records): Component {
-  let loop: Loop | null = null;
-  return {
-    async start() {
-      await records.ensureIndex();
-      loop = records.watchIndex();
-    },
-    async close() {
-      await loop?.close();
-      loop = null;
     },
   };
 }

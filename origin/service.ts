@@ -2,15 +2,14 @@
 import { createServer, type Server } from 'node:http';
 import { createEventBus, type EventBus } from '../platform/adapters/event-bus.ts';
 import { openStorage } from '../platform/adapters/open-storage.ts';
+import { indexWatch } from '../platform/adapters/record-watch.ts';
 import { createRecords, type Records } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat } from '../platform/adapters/registry.ts';
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import { createTimelineFollower, type TimelineFollower } from '../platform/adapters/timeline-store.ts';
-import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
 import { liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
 import { windowSegments } from '../platform/hls/live-playlist.ts';
-import { closeServer, listen } from '../platform/runtime/http-server.ts';
 import {
   type Component,
   type NamedComponent,
@@ -19,7 +18,14 @@ import {
   sequence,
 } from '../platform/runtime/lifecycle.ts';
 import { createPrivateServer, type PrivateServer, type Readiness } from '../platform/runtime/private-server.ts';
-import type { Loop } from '../platform/runtime/waits.ts';
+import {
+  asService,
+  listenerPart,
+  mainListener,
+  newRoleState,
+  nodeInfoOf,
+  type RoleState,
+} from '../platform/runtime/role-frame.ts';
 import { createCatalog } from './catalog.ts';
 import type { OriginConfig } from './config.ts';
 import { countedStorage } from './counted-storage.ts';
@@ -50,7 +56,7 @@ type Parts = {
 /** Builds an origin; nothing is opened before start(). */
 export function createOrigin(config: OriginConfig, context: ServiceContext): Service {
   const { log } = context;
-  const state = { isDraining: false, requests: 0, url: '', privateUrl: '', startedAt: 0 };
+  const state = { ...newRoleState(), requests: 0 };
   const storage = openStorage(config.storage, log);
   const redis = createRedis(config.redisUrl, log);
   const parts: Parts = {
@@ -71,23 +77,12 @@ export function createOrigin(config: OriginConfig, context: ServiceContext): Ser
     });
   });
   const privateServer = createPrivateServer(config.privatePort, config.bindHost, context.metrics, readiness);
-  const describe = (): NodeInfo => ({
-    id: context.node,
-    role: 'origin',
-    url: state.url,
-    public_url: null,
-    private_url: state.privateUrl,
-    state: state.isDraining ? 'draining' : 'healthy',
-    started_at: state.startedAt,
-    pid: process.pid,
-    version: VERSION,
-    load: { requests: state.requests, broadcasts: windows.count() },
-  });
+  const describe = () => nodeInfoOf(context, state, { requests: state.requests, broadcasts: windows.count() });
   const whole = sequence(
     [
       { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
       { name: 'redis', component: redis },
-      { name: 'index', component: indexKeeper(parts.records) },
+      { name: 'index', component: indexWatch(parts.records, { isAwaited: false }) },
       { name: 'timeline follower', component: parts.follower },
       { name: 'live windows', component: windows },
       ...eventParts(parts.events, directory),
@@ -96,18 +91,7 @@ export function createOrigin(config: OriginConfig, context: ServiceContext): Ser
     ],
     log,
   );
-  return {
-    async start() {
-      state.startedAt = Date.now();
-      await whole.start();
-    },
-    async drain() {
-      state.isDraining = true;
-      await whole.drain();
-    },
-    close: () => whole.close(),
-    addresses: () => ({ url: state.url, public_url: null, private_url: state.privateUrl }),
-  };
+  return asService(whole, state);
 }
 
 /** The answering half: from the parts to the express app. */
@@ -141,20 +125,6 @@ function answering(parts: Parts, config: OriginConfig, context: ServiceContext, 
   return { app, windows, directory };
 }
 
-/** Rebuilds the index in Redis when it is missing, also when that happens later; starting waits for none of it. */
-function indexKeeper(records: Pick<Records, 'watchIndex'>): Component {
-  let loop: Loop | null = null;
-  return {
-    async start() {
-      loop = records.watchIndex();
-    },
-    async close() {
-      await loop?.close();
-      loop = null;
-    },
-  };
-}
-
 function eventParts(events: EventBus, directory: PlaybackDirectory): NamedComponent[] {
   let stop = (): void => undefined;
   const heeding: Component = {
@@ -176,24 +146,15 @@ function listeners(
   server: Server,
   privateServer: PrivateServer,
   config: OriginConfig,
-  state: { url: string; privateUrl: string },
+  state: RoleState,
 ): NamedComponent[] {
-  const urlOf = (port: number) => `http://${config.advertisedHost}:${port}`;
-  const main: Component = {
-    async start() {
-      state.url = urlOf(await listen(server, config.port, config.bindHost, 'HEADWATER_ORIGIN_PORTS'));
-    },
-    drain: () => closeServer(server, DRAIN_MS),
-    close: () => closeServer(server, 0),
-  };
-  const aside: Component = {
-    async start() {
-      state.privateUrl = urlOf(await privateServer.start());
-    },
-    close: () => privateServer.close(),
-  };
+  const place = { port: config.port, host: config.bindHost, variable: 'HEADWATER_ORIGIN_PORTS' };
   return [
-    { name: 'private listener', component: aside },
-    { name: 'main listener', component: main },
+    listenerPart('private listener', privateServer, config.advertisedHost, (url) => {
+      state.privateUrl = url;
+    }),
+    listenerPart('main listener', mainListener(server, place, DRAIN_MS), config.advertisedHost, (url) => {
+      state.url = url;
+    }),
   ];
 }

@@ -4,21 +4,28 @@ import { createEventBus } from '../platform/adapters/event-bus.ts';
 import { createLeases } from '../platform/adapters/leases.ts';
 import { openStorage } from '../platform/adapters/open-storage.ts';
 import { createQueue } from '../platform/adapters/queue.ts';
-import { createRecords, type Records } from '../platform/adapters/records.ts';
+import { indexWatch } from '../platform/adapters/record-watch.ts';
+import { createRecords } from '../platform/adapters/records.ts';
 import { createRedis, type RedisClient, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
 import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
 import { createTimelineWriter } from '../platform/adapters/timeline-store.ts';
 import type { AssetId } from '../platform/contract/ids.ts';
 import type { JobName } from '../platform/contract/jobs.ts';
-import { type NodeInfo, VERSION } from '../platform/contract/nodes.ts';
 import { recordKey } from '../platform/contract/object-keys.ts';
 import { progressKey } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
-import { type Component, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
+import {
+  type Component,
+  type NamedComponent,
+  type Service,
+  type ServiceContext,
+  sequence,
+} from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { createPrivateServer, type Readiness } from '../platform/runtime/private-server.ts';
-import { type Loop, within } from '../platform/runtime/waits.ts';
+import { asService, listenerPart, newRoleState, nodeInfoOf, type RoleState } from '../platform/runtime/role-frame.ts';
+import { within } from '../platform/runtime/waits.ts';
 import type { TranscoderConfig } from './config.ts';
 import { createLiveWorker, type LiveWorker } from './live-worker.ts';
 import { createTranscoderMetrics, type TranscoderMetrics } from './metrics.ts';
@@ -32,12 +39,12 @@ const CHECK_MS = 2_000;
 const PROGRESS_TTL_MS = 3_600_000;
 
 /** What changes while the role runs. */
-type State = { privateUrl: string; startedAt: number; isDraining: boolean; sandbox: Sandbox | null };
+type State = RoleState & { sandbox: Sandbox | null };
 
 /** Builds a transcoder; nothing is opened before start(). */
 export function createTranscoder(config: TranscoderConfig, context: ServiceContext): Service {
-  const { log, node } = context;
-  const state: State = { privateUrl: '', startedAt: 0, isDraining: false, sandbox: null };
+  const { log } = context;
+  const state: State = { ...newRoleState(), sandbox: null };
   const parts = createParts(config, context);
   const { storage, redis } = parts;
   const { vod, live, metrics } = createWorkers(config, context, parts, state);
@@ -46,28 +53,18 @@ export function createTranscoder(config: TranscoderConfig, context: ServiceConte
   queue.process('vod', config.concurrency.vod, (payload, job) => vod.handle(payload, job));
   queue.process('live', config.concurrency.live, (payload, job) => measureLive(metrics, live.handle(payload, job)));
   const jobs = (): Record<JobName, number> => ({ vod: metrics.active('vod'), live: live.active() });
-  const describe = (): NodeInfo => ({
-    id: node,
-    role: 'transcoder',
-    url: state.privateUrl,
-    public_url: null,
-    private_url: state.privateUrl,
-    state: state.isDraining ? 'draining' : 'healthy',
-    started_at: state.startedAt,
-    pid: process.pid,
-    version: VERSION,
-    load: { jobs: jobs().vod + jobs().live, vod: jobs().vod, live: jobs().live },
-  });
+  const describe = () =>
+    nodeInfoOf(context, state, { jobs: jobs().vod + jobs().live, vod: jobs().vod, live: jobs().live });
   const whole = sequence(
     [
       { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
       { name: 'scratch', component: parts.scratch },
       ...(config.concurrency.vod > 0 ? [{ name: 'sandbox', component: sandboxOpener(config, parts, state, log) }] : []),
       { name: 'redis', component: redis },
-      { name: 'index', component: indexKeeper(parts.records) },
+      { name: 'index', component: indexWatch(parts.records, { isAwaited: false }) },
       { name: 'event bus', component: parts.events },
       { name: 'registry', component: parts.registry },
-      { name: 'private listener', component: privateListener(config, context, parts, state, jobs) },
+      privateListener(config, context, parts, state, jobs),
       { name: 'vod worker', component: { start: () => vod.start(), close: () => vod.close() } },
       { name: 'live worker', component: { start: () => live.start(), close: () => live.close() } },
       { name: 'queue', component: queue },
@@ -76,18 +73,7 @@ export function createTranscoder(config: TranscoderConfig, context: ServiceConte
     ],
     log,
   );
-  return {
-    async start() {
-      state.startedAt = Date.now();
-      await whole.start();
-    },
-    async drain() {
-      state.isDraining = true;
-      await whole.drain();
-    },
-    close: () => whole.close(),
-    addresses: () => ({ url: state.privateUrl, public_url: null, private_url: state.privateUrl }),
-  };
+  return asService(whole, state);
 }
 
 function createParts(config: TranscoderConfig, { log, node }: ServiceContext) {
@@ -144,7 +130,7 @@ function privateListener(
   parts: Parts,
   state: State,
   jobs: () => Record<JobName, number>,
-): Component {
+): NamedComponent {
   const readiness = createReadiness(parts.redis, parts.storage, () => state.isDraining);
   const server = createPrivateServer(config.privatePort, config.bindHost, context.metrics, readiness);
   workerRoutes(server.app, config.internalSecret, () => ({
@@ -152,12 +138,10 @@ function privateListener(
     jobs: jobs(),
     concurrency: config.concurrency,
   }));
-  return {
-    async start() {
-      state.privateUrl = `http://${config.advertisedHost}:${await server.start()}`;
-    },
-    close: () => server.close(),
-  };
+  return listenerPart('private listener', server, config.advertisedHost, (url) => {
+    state.url = url;
+    state.privateUrl = url;
+  });
 }
 
 function needSandbox(sandbox: Sandbox | null): Sandbox {
@@ -197,20 +181,6 @@ function progressSink(client: RedisClient, asset: AssetId, log: Logger): Progres
     } catch (thrown) {
       log.debug('progress not written', { asset, err: thrown });
     }
-  };
-}
-
-/** Rebuilds the index in Redis when it is missing, also when that happens later. */
-function indexKeeper(records: Records): Component {
-  let loop: Loop | null = null;
-  return {
-    async start() {
-      loop = records.watchIndex();
-    },
-    async close() {
-      await loop?.close();
-      loop = null;
-    },
   };
 }
 
