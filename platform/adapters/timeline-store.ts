@@ -39,6 +39,9 @@ export class TimelineRefused extends AppError {
   }
 }
 
+/** A timeline goes this long after its last entry; what was broadcast stays in the store's index blocks. Unit: s. */
+const KEPT_S = 86_400;
+
 /** KEYS: stream, head. ARGV: term, epoch, msn, part, id, JSON. */
 const APPEND = `
 local head = redis.call('HMGET', KEYS[2], 'term', 'epoch', 'msn', 'part')
@@ -51,6 +54,8 @@ if head[2] then
 end
 redis.call('XADD', KEYS[1], ARGV[5], 'e', ARGV[6])
 redis.call('HSET', KEYS[2], 'term', ARGV[1], 'epoch', ARGV[2], 'msn', ARGV[3], 'part', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ${KEPT_S})
+redis.call('EXPIRE', KEYS[2], ${KEPT_S})
 return 'OK'`;
 
 /** KEYS: stream, head. ARGV: term, then id and JSON of each entry, ascending. The head's place is its own or the last entry's, whichever is ahead. */
@@ -74,6 +79,8 @@ if last then
     redis.call('HSET', KEYS[2], 'epoch', string.format('%.0f', e.epoch), 'msn', string.format('%.0f', e.msn), 'part', string.format('%.0f', e.part))
   end
 end
+redis.call('EXPIRE', KEYS[1], ${KEPT_S})
+redis.call('EXPIRE', KEYS[2], ${KEPT_S})
 return 'OK'`;
 
 export interface TimelineWriter {

@@ -15,7 +15,7 @@ export const streamKeyIndexKey = 'hw:stream-keys';
 export const liveBroadcastsKey = 'hw:live-broadcasts';
 /** String: holder's token, with expiry. `name` as in LEASES below. */
 export const leaseKey = (name: string) => `hw:lease:${name}` as const;
-/** Stream of timeline entries {e: JSON TimelineEntry}. Written through the fenced script only. */
+/** Stream of timeline entries {e: JSON TimelineEntry}. Written through the fenced script only. TTL 24 h after the last entry. */
 export const timelineKey = (content: ContentId) => `hw:timeline:${content}` as const;
 /** Hash {term, epoch, msn, part}: the fence of the append script. Written together with the timeline. */
 export const timelineHeadKey = (content: ContentId) => `hw:timeline-head:${content}` as const;

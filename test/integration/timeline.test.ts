@@ -10,7 +10,7 @@ import {
   type TimelineWriter,
 } from '../../platform/adapters/timeline-store.ts';
 import { type ContentId, newId, RenditionName, type WriterTag } from '../../platform/contract/ids.ts';
-import { timelineKey } from '../../platform/contract/redis-keys.ts';
+import { timelineHeadKey, timelineKey } from '../../platform/contract/redis-keys.ts';
 import { formatPosition, type Position, type TimelineEntry } from '../../platform/contract/timeline.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -73,6 +73,19 @@ test('ids of entries order as positions and can be read back', () => {
   ];
   expect(places.map((place) => positionOf(entryId(place)))).toEqual(places);
   expect(entryId({ epoch: 0, msn: 0, part: 0 })).toBe('0-1');
+});
+
+describe('a timeline that nobody writes any more', () => {
+  test('goes by itself, so that ended broadcasts do not fill Redis', async () => {
+    const content = newId<ContentId>();
+    await writer.seed(content, 1, [entryAt(0)]);
+    await writer.append(content, entryAt(1));
+    for (const key of [timelineKey(content), timelineHeadKey(content)]) {
+      const seconds = Number(await redis.client.eval("return redis.call('TTL', KEYS[1])", [key], []));
+      expect(seconds).toBeGreaterThan(86_000);
+      expect(seconds).toBeLessThanOrEqual(86_400);
+    }
+  });
 });
 
 describe('the fence', () => {
