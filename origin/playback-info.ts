@@ -54,6 +54,7 @@ export function assetInfo(playback: PlaybackId, asset: AssetRecord): PlaybackInf
     duration_s: asset.duration_s,
     poster: asset.images_writer === null ? null : `/${playback}/poster.jpg`,
     latency_mode: null,
+    is_growing: asset.status === 'preparing',
     started_at: asset.created_at,
   };
 }
@@ -73,6 +74,7 @@ export function streamInfo(
     duration_s: null,
     poster: null,
     latency_mode: stream.latency_mode,
+    is_growing: false,
     started_at: state === 'waiting' || broadcast === null ? null : broadcast.created_at,
   };
 }

@@ -129,6 +129,18 @@ export class Playback {
     this.#video.load();
   }
 
+  /** Loads the source anew at the same place, or when an ended one is played again: its master lists more than when it was loaded. */
+  reload(): void {
+    if (!this.#hls) return;
+    if (this.#video.ended) {
+      this.#video.addEventListener('play', () => this.reload(), { once: true, signal: this.#closed.signal });
+      return;
+    }
+    const isWanted = !this.#video.paused;
+    this.#build(this.#video.currentTime);
+    if (isWanted) this.#video.play().catch(() => undefined);
+  }
+
   /** Seconds behind the newest media at which live plays when it follows the edge. */
   get targetLatencyS(): number {
     return this.#hls?.targetLatency ?? 6;

@@ -6,7 +6,7 @@ import { EdgeRing } from './edges.ts';
 import { askInfo, keepEdgesFresh } from './info.ts';
 import { notice } from './notices.ts';
 import { Playback, type PlaybackState } from './playback.ts';
-import { hasPlayer, newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
+import { hasGrown, hasPlayer, newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
 
 export type SessionOptions = {
   playbackId: string;
@@ -65,7 +65,7 @@ export class Session {
     while (!this.#closed.signal.aborted) {
       this.#take(await askInfo(this.#ring, this.#path('json'), this.#closed.signal));
       this.#wake = new AbortController();
-      const waitMs = pollMs(this.#viewer.view);
+      const waitMs = pollMs(this.#viewer);
       await pause(waitMs ?? 86_400_000, this.#wake.signal);
     }
   }
@@ -78,6 +78,7 @@ export class Session {
   #take(event: ViewerEvent): void {
     const next = step(this.#viewer, event);
     const isChanged = JSON.stringify(next) !== JSON.stringify(this.#viewer);
+    if (hasGrown(this.#viewer, next)) this.#mounted?.playback.reload();
     this.#viewer = next;
     this.#render();
     if (isChanged) this.#options.onChange(next);

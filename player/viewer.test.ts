@@ -1,7 +1,7 @@
 // The page's states: starting by itself, playing out, never taking a running picture away.
 import { describe, expect, it } from 'vitest';
 import type { PlaybackInfo, PlaybackState } from '../platform/contract/playback.ts';
-import { newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
+import { hasGrown, newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
 
 const info = (state: PlaybackState, startedAt: number | null = 1): PlaybackInfo => ({
   playback_id: 'abcdefghijklmnop1234',
@@ -12,6 +12,7 @@ const info = (state: PlaybackState, startedAt: number | null = 1): PlaybackInfo 
   duration_s: null,
   poster: null,
   latency_mode: null,
+  is_growing: false,
   started_at: startedAt,
 });
 const answer = (state: PlaybackState, startedAt?: number): ViewerEvent => ({
@@ -72,7 +73,19 @@ describe('viewer', () => {
   });
 
   it('asks every 2 s where something may begin, and no more once a video plays', () => {
-    expect([pollMs('waiting'), pollMs('preparing'), pollMs('ended')]).toEqual([2_000, 2_000, 2_000]);
-    expect(pollMs('video')).toBeNull();
+    const states: PlaybackState[] = ['waiting', 'preparing', 'ended'];
+    expect(states.map((state) => pollMs(run(answer(state))))).toEqual([2_000, 2_000, 2_000]);
+    expect(pollMs(run(answer('ready')))).toBeNull();
+  });
+
+  it('asks on while better renditions of a playing video are made, and tells when all are there', () => {
+    const growing = run({ type: 'answer', info: { ...info('ready'), is_growing: true } });
+    expect(growing.view).toBe('video');
+    expect(pollMs(growing)).toBe(3_000);
+    expect(hasGrown(newViewer, growing)).toBe(false);
+    expect(hasGrown(growing, growing)).toBe(false);
+    expect(hasGrown(growing, step(growing, answer('ready')))).toBe(true);
+    expect(hasGrown(growing, step(growing, answer('errored')))).toBe(false);
+    expect(hasGrown(growing, step(growing, { type: 'unreachable' }))).toBe(false);
   });
 });

@@ -67,8 +67,15 @@ function answered(viewer: Viewer, info: PlaybackInfo): Viewer {
   }
 }
 
+/** True when a video that began with its first rendition can now be played with all of them. */
+export const hasGrown = (before: Viewer, now: Viewer): boolean =>
+  before.view === 'video' &&
+  before.info?.is_growing === true &&
+  now.info?.is_growing === false &&
+  now.info.state === 'ready';
+
 /** Time until the next question for `/{playback_id}.json`, ms; null: no further question. */
-export function pollMs(view: View): number | null {
+export function pollMs({ view, info }: Viewer): number | null {
   switch (view) {
     case 'loading':
     case 'waiting':
@@ -84,6 +91,6 @@ export function pollMs(view: View): number | null {
     case 'errored':
       return 10_000;
     case 'video':
-      return null;
+      return info?.is_growing ? 3_000 : null;
   }
 }

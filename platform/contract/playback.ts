@@ -16,6 +16,8 @@ export type PlaybackInfo = {
   poster: string | null;
   /** Live: the stream's latency profile. */
   latency_mode: string | null;
+  /** A video that can be played while better renditions are still being made; its master playlist will list more. */
+  is_growing: boolean;
   /** ms since the epoch of the start (live) or creation (video). */
   started_at: number | null;
 };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startBrowser, waitUntilPlaying } from '../support/browser.ts';
+import { startBrowser, waitUntilPlaying, waitUntilTrue } from '../support/browser.ts';
 import { BUNNY, makeLongClip, type Publisher, publish } from '../support/media.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
 import { createStream } from '../support/story.ts';
@@ -67,7 +67,7 @@ async function onPhone(url: string, name: string): Promise<void> {
 describe('the first ten minutes', () => {
   it('lead from the printed token to a watched upload and a watched live stream', async () => {
     const clip = join(folder, 'Meadow at noon.mp4');
-    await makeLongClip(clip, 20, { width: 1280, height: 720 });
+    await makeLongClip(clip, 30, { width: 1280, height: 720 });
     const faults: string[] = [];
     const page = await browser.newPage({ viewport: DESKTOP });
     page.on('pageerror', (error) => faults.push(String(error)));
@@ -106,6 +106,12 @@ describe('the first ten minutes', () => {
       /Ready/i.test((await page.locator('#assets li', { hasText: 'Meadow' }).textContent()) ?? ''),
     );
     await videoPage.bringToFront();
+    await videoPage.evaluate(
+      "document.querySelector('video').currentTime = 3; document.querySelector('video').play().catch(() => undefined)",
+    );
+    // The page was opened when the first rendition was ready; it takes up the others by itself.
+    await waitUntilTrue(videoPage, 'window.headwater.state().levels.length >= 4', 20_000);
+    await waitUntilPlaying(videoPage, 20_000, 1.5);
     await videoPage.mouse.move(600, 400);
     await picture(videoPage, 'watch-video-desktop');
     await onPhone(videoPage.url(), 'watch-video-phone');
