@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalCompose, readComposeFile, startComposeLocally, substitute } from '../support/compose.ts';
 import { BUNNY, probeFile } from '../support/media.ts';
+import { hasMinio } from '../support/minio.ts';
 import { requirePart } from '../support/parts.ts';
 import { until } from '../support/platform.ts';
 import { fetchMaster, putFile, saveRendition } from '../support/story.ts';
@@ -76,7 +77,7 @@ describe('docker-compose.yml', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux')('its services as local processes', () => {
+describe.runIf(process.platform === 'linux' && (await hasMinio()))('its services as local processes', () => {
   let folder: string;
   let compose: LocalCompose;
 

@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startBrowser, waitUntilPlaying, waitUntilTrue } from '../support/browser.ts';
+import { hasChromium, startBrowser, waitUntilPlaying, waitUntilTrue } from '../support/browser.ts';
 import { BUNNY, makeLongClip, type Publisher, publish } from '../support/media.ts';
+import { hasMinio } from '../support/minio.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
 import { createStream } from '../support/story.ts';
+
+const isAble = (await hasChromium()) && (await hasMinio());
 
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
@@ -64,7 +67,7 @@ async function onPhone(url: string, name: string): Promise<void> {
   await page.close();
 }
 
-describe('the first ten minutes', () => {
+describe.runIf(isAble)('the first ten minutes', () => {
   it('lead from the printed token to a watched upload and a watched live stream', async () => {
     const clip = join(folder, 'Meadow at noon.mp4');
     await makeLongClip(clip, 30, { width: 1280, height: 720 });

@@ -1,10 +1,13 @@
 // Must show C: a live stream watched through both edges while each origin in turn is killed with -9.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { playerState, startBrowser, waitUntilPlaying } from '../support/browser.ts';
+import { hasChromium, playerState, startBrowser, waitUntilPlaying } from '../support/browser.ts';
 import { type Publisher, publish } from '../support/media.ts';
+import { hasMinio } from '../support/minio.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
 import { createStream, fetchMaster, parseMedia, readMetric, sha256, waitUntilLive } from '../support/story.ts';
+
+const isAble = (await hasChromium()) && (await hasMinio());
 
 /** How long the stream is followed before, between and after the kills. Unit: ms. */
 const CALM_MS = 6_000;
@@ -102,7 +105,7 @@ async function hashesAgree(seen: Seen): Promise<number> {
   return compared;
 }
 
-describe('a live stream with two origins and two edges', () => {
+describe.runIf(isAble)('a live stream with two origins and two edges', () => {
   it('is not disturbed when each origin in turn is killed', async () => {
     const page = await watch(platform.edges[0] ?? '');
     const client = follow(platform.edges[1] ?? '');

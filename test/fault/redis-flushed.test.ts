@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRedis } from '../../platform/adapters/redis.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { makeLongClip, publish } from '../support/media.ts';
+import { hasMinio } from '../support/minio.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
 import {
   createStream,
@@ -17,6 +18,8 @@ import {
   waitUntilLive,
   waitUntilReady,
 } from '../support/story.ts';
+
+const isAble = await hasMinio();
 
 const SECONDS = 24;
 const FPS = 25;
@@ -48,7 +51,7 @@ async function flushAll(): Promise<void> {
   await redis.close();
 }
 
-describe('an emptied Redis', () => {
+describe.runIf(isAble)('an emptied Redis', () => {
   it('loses nothing: queued and running uploads, the live, the keys', async () => {
     const edge = platform.edges[0] ?? '';
     const stream = await createStream(platform);

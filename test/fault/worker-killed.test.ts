@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { playerState, startBrowser, waitUntilPast, waitUntilPlaying } from '../support/browser.ts';
+import { hasChromium, playerState, startBrowser, waitUntilPast, waitUntilPlaying } from '../support/browser.ts';
 import { type Moment, type StoreProxy, startStoreProxy } from '../support/killing-proxy.ts';
 import { makeLongClip, publish } from '../support/media.ts';
-import { startMinio } from '../support/minio.ts';
+import { hasMinio, startMinio } from '../support/minio.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
 import {
   type AssetView,
@@ -20,6 +20,8 @@ import {
   waitUntilLive,
   waitUntilReady,
 } from '../support/story.ts';
+
+const isAble = (await hasChromium()) && (await hasMinio());
 
 const SECONDS = 20;
 /** One video rung and sound, two segments. */
@@ -88,7 +90,7 @@ async function expectReadyOnce(asset: string, seconds: number): Promise<void> {
   }
 }
 
-describe('a worker', () => {
+describe.runIf(isAble)('a worker', () => {
   it('killed at 30 to 60 % of an upload costs nothing', async () => {
     const upload = await createUpload(platform);
     expect(await putFile(upload.url, clip)).toBeLessThan(300);

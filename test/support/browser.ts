@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { requirePart } from './parts.ts';
 
 /** Path of the system's Chromium, or null. */
 export function findChromium(): string | null {
@@ -12,6 +13,10 @@ export function findChromium(): string | null {
   }
   return null;
 }
+
+/** Whether tests in a browser can run here; says how to get it when not. */
+export const hasChromium = (): Promise<boolean> =>
+  requirePart('chromium', () => findChromium() !== null, 'apt-get install chromium');
 
 const ARGS = [
   '--no-sandbox',
