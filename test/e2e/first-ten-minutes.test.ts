@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasChromium, startBrowser, waitUntilPlaying, waitUntilTrue } from '../support/browser.ts';
+import { hasChromium, play, startBrowser, waitUntilPlaying, waitUntilTrue } from '../support/browser.ts';
 import { BUNNY, makeLongClip, type Publisher, publish } from '../support/media.ts';
 import { hasMinio } from '../support/minio.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
@@ -39,14 +39,6 @@ afterAll(async () => {
 });
 
 const picture = (page: Page, name: string) => page.screenshot({ path: join(pictures, `${name}.png`) });
-
-async function play(page: Page): Promise<void> {
-  await page.waitForSelector('video', { state: 'attached', timeout: 30_000 });
-  await page.evaluate(
-    'document.querySelector("video").muted = true, document.querySelector("video").play().catch(() => undefined)',
-  );
-  await waitUntilPlaying(page, 30_000, 1.5);
-}
 
 /** Opens a watch page by following the status page's own link. */
 async function follow(page: Page, name: string): Promise<Page> {

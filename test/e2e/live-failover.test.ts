@@ -1,7 +1,7 @@
 // Must show C: a live stream watched through both edges while each origin in turn is killed with -9.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasChromium, playerState, startBrowser, waitUntilPlaying } from '../support/browser.ts';
+import { hasChromium, play, playerState, startBrowser } from '../support/browser.ts';
 import { type Publisher, publish } from '../support/media.ts';
 import { hasMinio } from '../support/minio.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
@@ -82,11 +82,7 @@ function follow(edge: string): { seen: Seen; stop(): Promise<void> } {
 async function watch(edge: string): Promise<Page> {
   const page = await browser.newPage();
   await page.goto(`${edge}/watch/${playback}`);
-  await page.waitForSelector('video', { state: 'attached', timeout: 20_000 });
-  await page.evaluate(
-    'document.querySelector("video").muted = true, document.querySelector("video").play().catch(() => undefined)',
-  );
-  await waitUntilPlaying(page, 30_000, 2);
+  await play(page, 2);
   return page;
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ladderFor } from '../../platform/contract/ladder.ts';
-import { currentTime, hasChromium, startBrowser, waitUntilPast, waitUntilPlaying } from '../support/browser.ts';
+import { currentTime, hasChromium, play, startBrowser, waitUntilPast } from '../support/browser.ts';
 import { makeLongClip, packetSpan, probeFile, readFrameNumber } from '../support/media.ts';
 import { hasMinio } from '../support/minio.ts';
 import { type Platform, startPlatform, until } from '../support/platform.ts';
@@ -136,12 +136,7 @@ async function playAndSeek(platform: Platform, playback: string): Promise<void> 
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   try {
     await page.goto(`${platform.edges[0]}/watch/${playback}`);
-    await page.evaluate('document.querySelector("video") && (document.querySelector("video").muted = true)');
-    await page.waitForSelector('video', { timeout: 20_000, state: 'attached' });
-    await page.evaluate(
-      'document.querySelector("video").muted = true, document.querySelector("video").play().catch(() => undefined)',
-    );
-    await waitUntilPlaying(page);
+    await play(page);
     await page.evaluate(
       `new Promise((done) => { const v = document.querySelector('video'); v.pause(); v.addEventListener('seeked', done, { once: true }); v.currentTime = ${SEEK_S + 0.5 / FPS}; })`,
     );

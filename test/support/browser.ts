@@ -68,3 +68,12 @@ export async function waitUntilPlaying(page: Page, limitMs = 30_000, seconds = 0
   await waitUntilTrue(page, "document.querySelector('video')?.currentTime > 0", limitMs);
   await waitUntilPast(page, ((await currentTime(page)) ?? 0) + seconds, limitMs);
 }
+
+/** Starts the video of a watch page without sound, and waits until it has played for `seconds`. */
+export async function play(page: Page, seconds = 1.5): Promise<void> {
+  await page.waitForSelector('video', { state: 'attached', timeout: 30_000 });
+  await page.evaluate(
+    'document.querySelector("video").muted = true, document.querySelector("video").play().catch(() => undefined)',
+  );
+  await waitUntilPlaying(page, 30_000, seconds);
+}

@@ -152,6 +152,23 @@ export const fetchMaster = async (edge: string, playback: string): Promise<Maste
 };
 export const fetchMedia = async (url: string): Promise<Media> => parseMedia(await fetchText(url), url);
 
+/**
+ * Does something to a running broadcast, and measures how long its playlist takes to name two more segments.
+ * @returns ms since the fault; @throws Error when that takes more than `limitMs`
+ */
+export async function timeUntilLiveGoesOn(
+  playlist: string,
+  limitMs: number,
+  fault: () => Promise<void>,
+): Promise<number> {
+  const newest = async () => (await fetchMedia(playlist).catch(() => null))?.segments.at(-1)?.msn ?? -1;
+  const before = await newest();
+  await fault();
+  const from = performance.now();
+  await until('two more live segments', limitMs, async () => (await newest()) >= before + 2);
+  return performance.now() - from;
+}
+
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** Writes a rendition as one file: its init and all segments, in order. */
