@@ -13,6 +13,8 @@ export type ChildPlan = {
   env: Record<string, string>;
   /** Where stdout and stderr go. */
   logFile: string;
+  /** A spare with the code loaded waits beside it: file to fork, and its arguments. */
+  standby?: { module: string; args: string[] };
   /** Foreign servers say nothing over the channel: ready when this resolves. */
   isReady?: () => Promise<void>;
 };
@@ -20,12 +22,15 @@ export type ChildPlan = {
 /** Delays before restarts in a row, each within 10 s of the last. Unit: ms. */
 const RESTART_DELAYS_MS = [0, 200, 500, 1_000, 2_000, 5_000];
 const STABLE_MS = 10_000;
+/** A spare is made this long after a start, when that one's own work is done. */
+const SPARE_DELAY_MS = 2_000;
 
 export class SupervisedChild {
   readonly plan: ChildPlan;
   restarts = 0;
   addresses: Addresses | null = null;
   private process: ChildProcess | null = null;
+  private spare: ChildProcess | null = null;
   private startedAt = 0;
   private quickDeaths = 0;
   private isStopping = false;
@@ -53,19 +58,52 @@ export class SupervisedChild {
   }
 
   private async launch(): Promise<void> {
+    const child = this.takeSpare() ?? this.fork(this.plan.module, this.plan.args);
+    this.process = child;
+    this.startedAt = Date.now();
+    child.once('exit', (code, signal) => this.exited(child, signal ?? `code ${code}`));
+    await (this.plan.isReady ? this.answered(child, this.plan.isReady) : this.said(child));
+    this.changed();
+    this.keepSpare().catch((thrown: Error) => this.report(`no spare of ${this.plan.name}: ${thrown.message}`));
+  }
+
+  private fork(module: string, args: string[]): ChildProcess {
     const log = openSync(this.plan.logFile, 'a', 0o600);
-    const child = fork(this.plan.module, this.plan.args, {
+    const child = fork(module, args, {
       env: this.plan.env,
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
       execArgv: [],
     });
     closeSync(log);
-    this.process = child;
-    this.startedAt = Date.now();
-    child.once('exit', (code, signal) => this.exited(child, signal ?? `code ${code}`));
-    await (this.plan.isReady ? this.answered(child, this.plan.isReady) : this.said(child));
-    this.changed();
+    return child;
+  }
+
+  private takeSpare(): ChildProcess | null {
+    const spare = this.spare;
+    this.spare = null;
+    if (!spare?.connected) return null;
+    spare.send({ type: 'go' }, () => undefined);
+    return spare;
+  }
+
+  private async keepSpare(): Promise<void> {
+    const { standby } = this.plan;
+    if (!standby) return;
+    await delay(SPARE_DELAY_MS, this.ending.signal);
+    if (this.isStopping || this.spare) return;
+    const spare = this.fork(standby.module, standby.args);
+    this.spare = spare;
+    const forget = () => {
+      if (this.spare === spare) this.spare = null;
+    };
+    spare.once('exit', forget);
+    spare.once('error', forget);
+  }
+
+  private dropSpare(): void {
+    if (this.spare) killGroup(this.spare);
+    this.spare = null;
   }
 
   private said(child: ChildProcess): Promise<void> {
@@ -118,6 +156,7 @@ export class SupervisedChild {
   async stop(limitMs: number): Promise<void> {
     this.isStopping = true;
     this.ending.abort();
+    this.dropSpare();
     const child = this.process;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -143,6 +182,7 @@ export class SupervisedChild {
 
   killNow(): void {
     this.isStopping = true;
+    this.dropSpare();
     if (this.process) killGroup(this.process);
   }
 }

@@ -26,7 +26,8 @@ export interface Service extends Component {
 
 /** IPC between supervisor and role. Closing the channel means: stop now. */
 export type FromRole = { type: 'started'; addresses: Addresses; node: string } | { type: 'failed'; message: string };
-export type ToRole = { type: 'stop' };
+/** `go`: to a waiting spare only (ops/standby.ts). */
+export type ToRole = { type: 'stop' } | { type: 'go' };
 
 export type NamedComponent = { name: string; component: Component };
 
