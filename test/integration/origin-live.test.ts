@@ -171,6 +171,7 @@ test('Redis away: held playlists are served for three target durations, then str
   expect(refused.headers.get('retry-after')).toBe('1');
   expect(refused.headers.get('cache-control')).toBe('no-store');
   await redis.restart();
+  await until("the test's own connection", 15_000, async () => connection.isReady());
   await until('playlist', 10_000, async () => (await origin.get(live.media)).status === 200);
 }, 60_000);
 
