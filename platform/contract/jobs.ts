@@ -13,8 +13,12 @@ export type VodJob = z.infer<typeof VodJob>;
 export const LiveJob = z.object({
   version: z.literal(1),
   broadcast_id: BroadcastId,
-  /** The term the worker shall take: the record's term + 1. A job whose term is not next ends at once. */
-  term: z.number().int().positive(),
+  /**
+   * `leader`: the term the worker shall take, the record's term + 1; a job whose term is not next ends at once.
+   * `hot`: the term that is followed (0: whichever is); the worker takes the lease liveHot, and the next term when the leader's lease lapses.
+   */
+  term: z.number().int().nonnegative(),
+  place: z.enum(['leader', 'hot']).default('leader'),
 });
 export type LiveJob = z.infer<typeof LiveJob>;
 
@@ -44,6 +48,8 @@ export type JobPayload = { vod: VodJob; live: LiveJob };
 
 export const vodJobId = (asset: string, round: number): string => `vod:${asset}:${round}`;
 export const liveJobId = (broadcast: string, term: number): string => `live:${broadcast}:${term}`;
+/** @param round counts up: a job that is done with is enqueued anew under a new name */
+export const hotJobId = (broadcast: string, round: number): string => `live-hot:${broadcast}:${round}`;
 
 /** States as the API shows them. */
 export const JOB_STATES = ['waiting', 'active', 'delayed', 'completed', 'failed', 'cancelled'] as const;

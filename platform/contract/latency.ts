@@ -22,8 +22,16 @@ export type Grid = {
   partTargetS: number | null;
 };
 
-/** EXT-X-TARGETDURATION of every live playlist. Unit: s. */
+/** EXT-X-TARGETDURATION of every encoded live playlist. Unit: s. Pass-through takes it from the source (EpochInfo.target_duration). */
 export const LIVE_TARGET_DURATION_S = 2;
+/** Largest target duration that pass-through accepts. Unit: s. */
+export const MAX_TARGET_DURATION_S = 10;
+/** PART-HOLD-BACK is this many part targets, HOLD-BACK this many target durations, CAN-SKIP-UNTIL this many (rfc8216bis, 4.4.3.8). */
+export const PART_HOLD_BACK_TARGETS = 3;
+export const HOLD_BACK_TARGETS = 3;
+export const SKIP_UNTIL_TARGETS = 6;
+/** Directive-bearing answers are exact, and parts are listed, this many target durations back from the live edge. */
+export const PARTS_KEPT_TARGETS = 3;
 
 const PARTS: Record<Exclude<LatencyMode, 'standard'>, { targetS: number; frames: Record<number, [number, number]> }> = {
   ultra: { targetS: 0.215, frames: { 24: [5, 25], 25: [5, 25], 30: [6, 30], 50: [10, 50], 60: [12, 60] } },

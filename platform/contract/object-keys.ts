@@ -1,5 +1,5 @@
 // Object keys of the store: the one place that spells them. Media keys have the same tails as viewer addresses (docs/architecture.md, 3).
-import type { ContentId, RenditionName, UploadId, WriterTag } from './ids.ts';
+import type { ContentId, RenditionName, StreamId, UploadId, WriterTag } from './ids.ts';
 
 declare const keyBrand: unique symbol;
 export type ObjectKey = string & { readonly [keyBrand]: 'ObjectKey' };
@@ -28,9 +28,19 @@ export const partKey = (p: PartRef): ObjectKey =>
 /** All media of one broadcast or asset; ends in a slash, for list and delete. */
 export const mediaPrefix = (content: ContentId): string => `media/${content}/`;
 
-/** Picture of an on-demand asset, cut by one attempt. `name` is `poster.jpg`, `thumbnail.jpg`, `storyboard-0.jpg`, `storyboard.vtt`. */
+/** Picture of an on-demand asset, cut by one attempt. `name` is `poster.jpg`, `thumbnail.jpg`, `storyboard.vtt`, `storyboard-{n}.jpg`. */
 export const imageKey = (content: ContentId, name: string, writer: WriterTag): ObjectKey =>
   asKey(`media/${content}/images/${writer}/${name}`);
+
+/**
+ * Picture cut from a live segment, 16:9 box of at most 320 x 180, JPEG; whoever comes first stores it. The newest is the stream's
+ * thumbnail, and a recording's storyboard is made of them.
+ */
+export const livePictureKey = (content: ContentId, msn: number): ObjectKey =>
+  asKey(`media/${content}/images/live/${String(msn).padStart(9, '0')}.jpg`);
+export const livePicturePrefix = (content: ContentId): string => `media/${content}/images/live/`;
+/** Slate picture of a stream, JPEG or PNG as uploaded. */
+export const slateKey = (stream: StreamId): ObjectKey => asKey(`slates/${stream}`);
 
 /** Block of accepted timeline entries of a live epoch, beginning at `msn`. */
 export const indexBlockKey = (content: ContentId, epoch: number, msn: number): ObjectKey =>
@@ -45,7 +55,7 @@ export const uploadChunkKey = (upload: UploadId, offset: number): ObjectKey =>
   asKey(`uploads/${upload}/${String(offset).padStart(15, '0')}`);
 export const uploadPrefix = (upload: UploadId): string => `uploads/${upload}/`;
 
-export const RECORD_KINDS = ['asset', 'stream', 'broadcast', 'upload'] as const;
+export const RECORD_KINDS = ['asset', 'stream', 'broadcast', 'upload', 'content'] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 /** One small JSON document per thing; the commit point of every publish. */
 export const recordKey = (kind: RecordKind, id: string): ObjectKey => asKey(`records/${kind}/${id}`);

@@ -24,6 +24,11 @@ export type OverviewStream = {
   viewer_count: number;
   /** Of the publisher; 0 while idle. Unit: bit/s. */
   bitrate: number;
+  /** Of the publisher's signal: healthy, starving, unknown; with plain advice. */
+  health: 'healthy' | 'starving' | 'unknown';
+  advice: string[];
+  /** Renditions made now; fewer than the ladder while the worker is overloaded. */
+  renditions: string[];
   playback_id: string | null;
   /** Absolute; null without an edge or a playback id. */
   watch_url: string | null;

@@ -18,6 +18,12 @@ export type PlaybackInfo = {
   latency_mode: string | null;
   /** A video that can be played while better renditions are still being made; its master playlist will list more. */
   is_growing: boolean;
+  /** Live: how far a viewer can rewind. Unit: s. */
+  dvr_window_s: number | null;
+  /** Live: nobody publishes at the moment; the broadcast waits for the encoder to come back. */
+  is_away: boolean;
+  /** WebVTT with pictures for the seek bar, relative; null: none. */
+  storyboard: string | null;
   /** ms since the epoch of the start (live) or creation (video). */
   started_at: number | null;
 };

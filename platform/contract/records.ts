@@ -70,7 +70,18 @@ export const AssetRecord = z.object({
   source: z.discriminatedUnion('type', [
     /** `complete`: every byte is durable; from then on the reconciler keeps a `vod` job for it. */
     z.object({ type: z.literal('upload'), upload_id: UploadId, complete: z.boolean() }),
+    /** Recorded: the broadcast's own objects, all epochs, gaps left out. */
     z.object({ type: z.literal('live'), stream_id: StreamId, broadcast_id: BroadcastId }),
+    /** A range of another asset's or a broadcast's objects; `playback_id` is what the caller named. */
+    z.object({
+      type: z.literal('clip'),
+      playback_id: PlaybackId.nullable(),
+      asset_id: AssetId.nullable(),
+      broadcast_id: BroadcastId.nullable(),
+      /** Wanted, in the source's terms (see api/clips.ts), and real after widening. Unit: s, or ms since the epoch for live. */
+      wanted: z.object({ start: z.number(), end: z.number() }),
+      real: z.object({ start: z.number(), end: z.number() }),
+    }),
   ]),
   /** Raised by conditional put whenever a worker takes the job; an older term publishes nothing. */
   term: z.number().int().nonnegative(),
@@ -93,6 +104,8 @@ export const AssetRecord = z.object({
   renditions: z.array(StoredRendition),
   /** Writer of poster.jpg and thumbnail.jpg (imageKey). */
   images_writer: WriterTag.nullable(),
+  /** Media sequence numbers shown, both included; null: the whole content. Clips of live and of uploads alike. */
+  range: z.object({ from_msn: z.number().int(), to_msn: z.number().int() }).nullable().default(null),
   duration_s: z.number().nullable(),
   size_bytes: z.number().int().nullable(),
 });
@@ -116,6 +129,15 @@ export const UploadRecord = z.object({
 });
 export type UploadRecord = z.infer<typeof UploadRecord>;
 
+/** `ladder`: encoded into renditions. `passthrough`: the source's own frames in CMAF, one rendition. */
+export const TranscodeMode = z.enum(['ladder', 'passthrough']).default('ladder');
+export type TranscodeMode = z.infer<typeof TranscodeMode>;
+/** `standby`: another worker takes over by lease. `hot`: two workers encode on one grid. */
+export const Redundancy = z.enum(['standby', 'hot']).default('standby');
+export type Redundancy = z.infer<typeof Redundancy>;
+export const KeyKind = z.enum(['primary', 'backup']);
+export type KeyKind = z.infer<typeof KeyKind>;
+
 export const StreamRecord = z.object({
   version: z.literal(1),
   id: StreamId,
@@ -125,11 +147,23 @@ export const StreamRecord = z.object({
   title: z.string(),
   description: z.string(),
   latency_mode: z.enum(LATENCY_MODES),
+  transcode: TranscodeMode,
+  redundancy: Redundancy,
+  /** Whether a broadcast becomes an asset when it ends. */
+  record: z.boolean().default(true),
+  /** How far viewers can rewind. Unit: s; null: LIVE_WINDOW_S. */
+  dvr_window_s: z.number().int().min(20).max(43_200).nullable().default(null),
+  /** A picture stands in while nobody publishes (inside the reconnect window). */
+  use_slate: z.boolean().default(false),
   /** Gap in which a returning publisher continues the same broadcast. Unit: s. */
   reconnect_window_s: z.number().int().min(0).max(1_800),
   /** SHA-256 (hex) of the stream key; the key itself is shown once and kept nowhere. */
   key_hash: z.string(),
   key_rotated_at: at,
+  /** Key of the second encoder, which stands by while the first one publishes; null: none was made. */
+  backup_key_hash: z.string().nullable().default(null),
+  /** Rotated keys that are accepted until they expire. */
+  old_keys: z.array(z.object({ hash: z.string(), key: KeyKind, until: at })).default([]),
   playback_ids: z.array(PlaybackEntry),
   new_asset_settings: NewAssetSettings,
   /** The broadcast viewers are shown: the running one, or the last. */
@@ -150,10 +184,19 @@ export const EpochInfo = z.object({
   part_frames: z.number().int(),
   gop_frames: z.number().int(),
   segment_frames: z.number().int(),
-  /** Seconds; null: no parts in playlists. */
+  /** Seconds; null: no parts in playlists. The same in every epoch of a broadcast. */
   part_target: z.number().nullable(),
+  /** EXT-X-TARGETDURATION; the same in every epoch of a broadcast. Unit: s. */
   target_duration: z.number().int(),
+  /**
+   * What is encoded in this epoch. Every rendition that any epoch of the broadcast names has a playlist; where an epoch lacks one, it
+   * shows gaps. Audio alone: no video rendition, and the grid counts frames of a picture that is not there.
+   */
   renditions: z.array(RenditionInfo),
+  /** `copy`: pass-through; segments begin at the source's key frames, the frame counts above are of no meaning (0). */
+  grid: z.enum(['frames', 'copy']).default('frames'),
+  /** What is shown: the publisher's picture, or the slate. */
+  source: z.enum(['publisher', 'slate']).default('publisher'),
 });
 export type EpochInfo = z.infer<typeof EpochInfo>;
 
@@ -167,18 +210,41 @@ export const BroadcastRecord = z.object({
   updated_at: at,
   ended_at: at.nullable(),
   latency_mode: z.enum(LATENCY_MODES),
+  /** Of the stream, as they were when the broadcast opened. */
+  transcode: TranscodeMode,
+  redundancy: Redundancy,
+  use_slate: z.boolean().default(false),
+  dvr_window_s: z.number().int().nullable().default(null),
+  /** The asset that the recording becomes, chosen when the broadcast opens; null: it is not recorded. */
+  asset_id: AssetId.nullable().default(null),
   reconnect_window_s: z.number().int(),
   /** Who may write; raised by conditional put at each change of owner. 0: nobody yet. */
   term: z.number().int().nonnegative(),
   /** Node that holds the term, for the status page. */
   worker: NodeId.nullable(),
   /** Ingest node with the publisher, and its session; null while nobody publishes. */
-  ingest: z.object({ node: NodeId, session: SessionId, since: at }).nullable(),
+  ingest: z.object({ node: NodeId, session: SessionId, since: at, key: KeyKind.default('primary') }).nullable(),
   /** Set when the last publisher left. */
   disconnected_at: at.nullable(),
   epochs: z.array(EpochInfo),
+  /** Why the broadcast cannot be shown (`GOP_OUT_OF_RANGE`, `SOURCE_UNSUPPORTED`), with what to do about it; null: it can. */
+  fault: AssetError.nullable().default(null),
 });
 export type BroadcastRecord = z.infer<typeof BroadcastRecord>;
+
+/**
+ * Who still needs a content's objects: the broadcast itself while viewers are shown it, and every asset and clip over it. Objects go when the
+ * last holder goes. Written by conditional put before the holder's own record, so that no clip can appear over objects that are leaving.
+ */
+export const ContentRecord = z.object({
+  version: z.literal(1),
+  id: ContentId,
+  status: z.enum(['kept', 'deleting']),
+  created_at: at,
+  updated_at: at,
+  holders: z.array(z.union([AssetId, BroadcastId])),
+});
+export type ContentRecord = z.infer<typeof ContentRecord>;
 
 /** What the playback index keeps per playback id. */
 export const PlaybackTarget = z.discriminatedUnion('kind', [
@@ -193,5 +259,12 @@ export const recordSchemas = {
   stream: StreamRecord,
   broadcast: BroadcastRecord,
   upload: UploadRecord,
+  content: ContentRecord,
 } as const;
-export type RecordOf = { asset: AssetRecord; stream: StreamRecord; broadcast: BroadcastRecord; upload: UploadRecord };
+export type RecordOf = {
+  asset: AssetRecord;
+  stream: StreamRecord;
+  broadcast: BroadcastRecord;
+  upload: UploadRecord;
+  content: ContentRecord;
+};

@@ -35,6 +35,8 @@ export const leases = {
   rebuild: 'rebuild',
   reconciler: 'reconciler',
   live: (broadcast: string) => `live:${broadcast}` as const,
+  /** Held by the second worker of a broadcast with hot redundancy. */
+  liveHot: (broadcast: string) => `live-hot:${broadcast}` as const,
   vod: (asset: string) => `vod:${asset}` as const,
   upload: (upload: string) => `upload:${upload}` as const,
 } as const;

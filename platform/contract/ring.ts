@@ -4,13 +4,16 @@
 // Answers 200 with frames until the broadcast ends or the reader leaves; 404 unknown broadcast; 410 `tag` is no longer held.
 // Every body begins with a session frame and the sequence headers; each new session begins with them again.
 
-export const RING_KINDS = { session: 1, audio: 8, video: 9, script: 18, end: 255 } as const;
+export const RING_KINDS = { session: 1, audio: 8, video: 9, script: 18, away: 254, end: 255 } as const;
 /** Bit flags of a frame. */
 export const RING_KEYFRAME = 1;
 export const RING_SEQUENCE_HEADER = 2;
 
 export type RingFrame = {
-  /** One of RING_KINDS. `session`: payload is the session id, UTF-8; `end`: the broadcast is over. */
+  /**
+   * One of RING_KINDS. `session`: payload is the session id, UTF-8; `away`: the publisher left at `arrival`, and its session is over; the
+   * next frame is a session or the end. A reader that comes meanwhile gets it after what the ring holds. `end`: the broadcast is over.
+   */
   kind: number;
   flags: number;
   /** FLV timestamp. Unit: ms. */

@@ -4,10 +4,12 @@ import { initKey, type ObjectKey, partKey, segmentKey } from './object-keys.ts';
 
 export type ViewerRoute =
   | { kind: 'master'; playback: PlaybackId }
+  /** MPEG-DASH manifest over the same objects. */
+  | { kind: 'mpd'; playback: PlaybackId }
   /** What the player page asks first: PlaybackInfo as JSON. */
   | { kind: 'info'; playback: PlaybackId }
-  /** Poster or thumbnail of an asset or stream. */
-  | { kind: 'image'; playback: PlaybackId; name: 'thumbnail.jpg' | 'poster.jpg' }
+  /** `thumbnail.jpg`, `poster.jpg`, `storyboard.vtt` or `storyboard-{n}.jpg` of an asset or stream. */
+  | { kind: 'image'; playback: PlaybackId; name: string }
   | { kind: 'media-playlist'; grant: string; content: ContentId; rendition: RenditionName }
   | { kind: 'init'; grant: string; content: ContentId; rendition: RenditionName; epoch: number }
   | {
@@ -37,7 +39,8 @@ export const CATALOG_PATH = '/catalog.json';
 /** Grant of public content. */
 export const PUBLIC_GRANT = '-';
 
-const PLAYBACK = /^\/([A-Za-z0-9]{16,40})(?:\.(m3u8|json)|\/(thumbnail\.jpg|poster\.jpg))$/;
+const PLAYBACK =
+  /^\/([A-Za-z0-9]{16,40})(?:\.(m3u8|mpd|json)|\/(thumbnail\.jpg|poster\.jpg|storyboard\.vtt|storyboard-\d{1,5}\.jpg))$/;
 const MEDIA = /^\/v\/(-|[A-Za-z0-9_-]{16,200})\/([A-Za-z0-9]{16,40})\/([vat][0-9]{1,5})\/(.{1,80})$/;
 const TAIL =
   /^(\d{1,9})\/(?:(init)\.mp4|s(\d{1,12})\.([a-z0-9]{4,16})\.m4s|p(\d{1,12})\.(\d{1,6})\.([a-z0-9]{4,16})\.m4s)$/;
@@ -63,8 +66,9 @@ export function parseViewerPath(path: string): ViewerRoute | null {
 function playbackRoute(match: RegExpExecArray): ViewerRoute {
   const playback = PlaybackId.parse(match[1]);
   if (match[2] === 'm3u8') return { kind: 'master', playback };
+  if (match[2] === 'mpd') return { kind: 'mpd', playback };
   if (match[2] === 'json') return { kind: 'info', playback };
-  return { kind: 'image', playback, name: match[3] === 'poster.jpg' ? 'poster.jpg' : 'thumbnail.jpg' };
+  return { kind: 'image', playback, name: match[3] ?? 'thumbnail.jpg' };
 }
 
 type MediaBase = { grant: string; content: ContentId; rendition: RenditionName };
@@ -89,6 +93,9 @@ export function routeKey(route: Extract<ViewerRoute, { kind: 'init' | 'segment' 
   if (route.kind === 'init') return initKey(route);
   return route.kind === 'segment' ? segmentKey(route) : partKey(route);
 }
+
+/** On a transcoder's private listener, internal secret required: an object that could not be stored yet. */
+export const workerObjectPath = (key: ObjectKey): string => `/spool/${key}`;
 
 export const masterPath = (playback: string): string => `/${playback}.m3u8`;
 export const watchPath = (playback: string): string => `/watch/${playback}`;

@@ -8,8 +8,18 @@ const ports = (fallback: string) =>
   z
     .string()
     .default(fallback)
-    .transform((text) => text.split(',').map((item) => item.trim()))
-    .pipe(z.array(z.coerce.number<string>().int().min(0).max(65_535)).min(1).max(64));
+    .transform((text) =>
+      text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    )
+    .pipe(
+      z
+        .array(z.coerce.number<string>().int().min(0).max(65_535))
+        .min(fallback === '' ? 0 : 1)
+        .max(64),
+    );
 const addresses = z
   .string()
   .default('')
@@ -50,6 +60,19 @@ export const settings = {
     schema: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379/0'),
     text: 'Redis 7 or newer. Unset: `npm start` runs a private one. (No HEADWATER_ prefix.)',
   },
+  REDIS_SENTINELS: {
+    schema: z
+      .string()
+      .default('')
+      .transform((text) =>
+        text
+          .split(',')
+          .map((item) => item.trim())
+          .filter((item) => item !== ''),
+      )
+      .pipe(z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port,host:port')).max(16)),
+    text: "Redis Sentinels, `host:port,host:port`; then the host of REDIS_URL is the master's name. Empty: REDIS_URL is the server.",
+  },
   ROLE: {
     schema: z.enum(['api', 'ingest', 'transcoder', 'origin', 'edge']).optional(),
     text: 'Run this one role instead of all.',
@@ -80,8 +103,21 @@ export const settings = {
     text: 'Server address shown to broadcasters. Default: rtmp://localhost:RTMP_PORT/live.',
   },
   RTMP_PORT: { schema: port(1935), text: 'RTMP port of ingest.' },
+  RTMPS_PORT: {
+    schema: port(0),
+    text: 'RTMPS port of ingest; needs TLS_CERT and TLS_KEY. 0: no RTMPS.',
+  },
+  TLS_CERT: {
+    schema: optionalText,
+    text: "Certificate chain (PEM file) of RTMPS and of the edges' TLS ports. Read again when the file changes.",
+  },
+  TLS_KEY: { schema: optionalText, text: 'Private key (PEM file) of TLS_CERT.' },
   API_PORT: { schema: port(8000), text: 'Port of the API and the status page.' },
   EDGE_PORTS: { schema: ports('8080,8081'), text: 'Ports of the edges; their number is the number of edges.' },
+  EDGE_TLS_PORTS: {
+    schema: ports(''),
+    text: 'TLS ports of the edges (HTTP/2 and HTTP/1.1), in the order of EDGE_PORTS; needs TLS_CERT and TLS_KEY. Empty: none.',
+  },
   ORIGIN_PORTS: { schema: ports('8090,8091'), text: 'Ports of the origins; their number is the number of origins.' },
   ORIGINS: { schema: addresses, text: 'Static list of origins for edges, instead of the registry.' },
   PRIVATE_PORT_BASE: { schema: port(0), text: 'First of the private ports. 0: free ones, registered.' },
@@ -91,7 +127,14 @@ export const settings = {
   },
   TRANSCODERS: { schema: count(0, 64, 2), text: 'Number of transcoding workers that `npm start` runs.' },
   TRANSCODER_POOLS: { schema: z.enum(['both', 'live', 'vod']).default('both'), text: 'Jobs that this worker takes.' },
-  TRANSCODER_LIVE_JOBS: { schema: count(0, 100, 2), text: 'Live broadcasts that one worker carries at a time.' },
+  TRANSCODER_LIVE_JOBS: {
+    schema: count(0, 1_000, 2),
+    text: 'Live broadcasts that one worker encodes at a time; a pass-through broadcast counts as a twentieth.',
+  },
+  TRANSCODER_SPOOL_BYTES: {
+    schema: count(0, Number.MAX_SAFE_INTEGER, 4 * 1024 ** 3),
+    text: 'Most live media that one worker keeps on its disk (DATA_DIR/spool) while the store is away. Bytes.',
+  },
   TRANSCODER_VOD_JOBS: { schema: count(0, 100, 1), text: 'Uploads that one worker transcodes at a time.' },
   TRANSCODER_VOD_PRESET: {
     schema: z.enum(['ultrafast', 'superfast', 'veryfast', 'faster', 'fast', 'medium', 'slow']).default('veryfast'),
@@ -130,10 +173,14 @@ export const settings = {
     schema: count(1_000_000, Number.MAX_SAFE_INTEGER, 256 * 1024 ** 2),
     text: 'Most memory of the ring of one stream. Bytes.',
   },
+  INGEST_MAX_BITRATE_BPS: {
+    schema: count(100_000, 1_000_000_000, 60_000_000),
+    text: 'A publisher that sends more than this over 10 seconds is cut off. Bits per second.',
+  },
   INGEST_MAX_PUBLISHERS: { schema: count(1, 100_000, 200), text: 'Most publishers of one ingest node.' },
   LIVE_WINDOW_S: {
-    schema: count(20, 43_200, 120),
-    text: 'Length of a live playlist: how far viewers can rewind. Seconds.',
+    schema: count(20, 43_200, 14_400),
+    text: 'How far viewers can rewind a live broadcast, unless its stream says otherwise. Seconds.',
   },
   EDGE_STRATEGY: {
     schema: z.enum(['round-robin', 'random']).default('round-robin'),

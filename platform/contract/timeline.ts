@@ -34,11 +34,11 @@ export const TimelineEntry = z.object({
   part: z.number().int().nonnegative(),
   /** Wall clock of the part's first frame at the ingest. Unit: ms since the epoch. */
   pdt: z.number(),
-  /** Nothing to play here; players skip it. */
+  /** Nothing to play here, in no rendition (`renditions` is empty); players skip it. Written part by part while nobody publishes. */
   gap: z.boolean(),
   /** The part closes its segment. */
   last: z.boolean(),
-  /** `store`, or `worker:{node}` while the store is away. */
+  /** `store`, or `worker:{node id}`: the store was away; the object is at that node's workerObjectPath until it is stored. */
   src: z.string(),
   renditions: z.record(RenditionName, RenditionPart),
 });
@@ -55,13 +55,40 @@ export function parsePosition(text: string): Position | null {
   return match ? { epoch: Number(match[1]), msn: Number(match[2]), part: Number(match[3]) } : null;
 }
 
-/** Closed block of accepted entries, stored at indexBlockKey; the timeline in Redis is trimmed only up to the last stored block. */
+/** A closed segment as an index block keeps it: what playlists need once its parts are history. */
+export const BlockSegment = z.object({
+  msn: z.number().int().nonnegative(),
+  /** Wall clock of its first frame. Unit: ms since the epoch. */
+  pdt: z.number(),
+  gap: z.boolean(),
+  /** Part that closed it. */
+  last_part: z.number().int().nonnegative(),
+  term: z.number().int().positive(),
+  renditions: z.record(
+    RenditionName,
+    z.object({
+      writer: WriterTag,
+      bytes: z.number().int().nonnegative(),
+      sha256: z.string(),
+      /** In the rendition's timescale. */
+      duration: z.number().int().nonnegative(),
+      /** Of its first frame, in the rendition's timescale. */
+      tfdt: z.number().int().nonnegative(),
+    }),
+  ),
+});
+export type BlockSegment = z.infer<typeof BlockSegment>;
+
+/**
+ * Closed segments of one epoch, stored at indexBlockKey; the timeline in Redis is trimmed only up to the last stored block. Blocks stand at
+ * fixed places: `first_msn` is the epoch's msn0 plus a multiple of INDEX_BLOCK_SEGMENTS; only an epoch's last block is shorter.
+ */
 export const IndexBlock = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   epoch: z.number().int(),
   first_msn: z.number().int(),
   last_msn: z.number().int(),
-  entries: z.array(TimelineEntry),
+  segments: z.array(BlockSegment),
 });
 export type IndexBlock = z.infer<typeof IndexBlock>;
 /** Segments per index block. */
