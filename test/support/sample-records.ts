@@ -1,19 +1,20 @@
-// Valid records with as little in them as the schemas allow.
+// Valid records with as little in them as the schemas allow; what is left out gets the schema's default.
 import {
   type AssetId,
   type BroadcastId,
+  type ContentId,
   contentOf,
   newId,
   type PlaybackId,
   type StreamId,
   type UploadId,
 } from '../../platform/contract/ids.ts';
-import type { AssetRecord, BroadcastRecord, StreamRecord } from '../../platform/contract/records.ts';
+import { AssetRecord, BroadcastRecord, ContentRecord, StreamRecord } from '../../platform/contract/records.ts';
 
 /** An asset that waits for its upload, with one public playback id. */
 export function sampleAsset(changes: Partial<AssetRecord> = {}): AssetRecord {
   const id = newId<AssetId>();
-  return {
+  return AssetRecord.parse({
     version: 1,
     id,
     status: 'preparing',
@@ -34,12 +35,12 @@ export function sampleAsset(changes: Partial<AssetRecord> = {}): AssetRecord {
     duration_s: null,
     size_bytes: null,
     ...changes,
-  };
+  });
 }
 
 /** An enabled stream that was never on air. */
 export function sampleStream(changes: Partial<StreamRecord> = {}): StreamRecord {
-  return {
+  return StreamRecord.parse({
     version: 1,
     id: newId<StreamId>(),
     status: 'enabled',
@@ -55,13 +56,13 @@ export function sampleStream(changes: Partial<StreamRecord> = {}): StreamRecord 
     new_asset_settings: { playback_policies: ['public'], title: '', description: '' },
     broadcast_id: null,
     ...changes,
-  };
+  });
 }
 
 /** A broadcast on air that no worker has taken. */
 export function sampleBroadcast(changes: Partial<BroadcastRecord> = {}): BroadcastRecord {
   const id = newId<BroadcastId>();
-  return {
+  return BroadcastRecord.parse({
     version: 1,
     id,
     stream_id: newId<StreamId>(),
@@ -78,5 +79,19 @@ export function sampleBroadcast(changes: Partial<BroadcastRecord> = {}): Broadca
     disconnected_at: null,
     epochs: [],
     ...changes,
-  };
+  });
+}
+
+/** Content that is kept, held by nobody yet. */
+export function sampleContent(changes: Partial<ContentRecord> = {}): ContentRecord {
+  const now = Date.now();
+  return ContentRecord.parse({
+    version: 1,
+    id: newId<ContentId>(),
+    status: 'kept',
+    created_at: now,
+    updated_at: now,
+    holders: [],
+    ...changes,
+  });
 }
