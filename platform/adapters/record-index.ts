@@ -3,6 +3,7 @@ import type { PlaybackId } from '../contract/ids.ts';
 import type { RecordKind } from '../contract/object-keys.ts';
 import { PlaybackTarget, type RecordOf } from '../contract/records.ts';
 import { liveBroadcastsKey, playbackIndexKey, recordIndexKey, streamKeyIndexKey } from '../contract/redis-keys.ts';
+import { formatStreamKeyEntry, streamKeyEntries } from '../contract/stream-keys.ts';
 import type { RedisClient } from './redis.ts';
 
 /** Hash key -> field -> value: what the hashes hold because of one record. */
@@ -24,7 +25,9 @@ export function entriesOf(record: AnyRecord): IndexEntries {
       playback.set(id, JSON.stringify({ kind, id: value.id, policy }));
     }
   }
-  if (kind === 'stream' && value.status === 'enabled') keys.set(value.key_hash, value.id);
+  if (kind === 'stream') {
+    for (const [hash, entry] of streamKeyEntries(value)) keys.set(hash, formatStreamKeyEntry(entry));
+  }
   if (kind === 'broadcast' && value.status === 'live') live.set(value.id, value.stream_id);
   return new Map([
     [playbackIndexKey, playback],

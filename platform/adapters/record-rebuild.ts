@@ -8,6 +8,7 @@ import {
   recordIndexKey,
   streamKeyIndexKey,
 } from '../contract/redis-keys.ts';
+import { parseStreamKeyEntry } from '../contract/stream-keys.ts';
 import { addToList, anyRecord, applyChange, changeOf, entriesOf, parseTarget } from './record-index.ts';
 import { eachRecord, type GetRecord } from './record-scan.ts';
 import type { RedisClient } from './redis.ts';
@@ -80,8 +81,10 @@ async function removeStale({ client, get, lost }: RebuildParts, seen: Set<string
     const isTrue = target !== null && (await says(target.kind, target.id, playbackIndexKey, field));
     if (!isTrue) await client.hDel(playbackIndexKey, field);
   }
-  for (const [field, stream] of Object.entries(await client.hGetAll(streamKeyIndexKey))) {
-    if (!(await says('stream', stream, streamKeyIndexKey, field))) await client.hDel(streamKeyIndexKey, field);
+  for (const [field, text] of Object.entries(await client.hGetAll(streamKeyIndexKey))) {
+    const entry = parseStreamKeyEntry(text);
+    const isTrue = entry !== null && (await says('stream', entry.stream, streamKeyIndexKey, field));
+    if (!isTrue) await client.hDel(streamKeyIndexKey, field);
   }
   for (const broadcast of Object.keys(await client.hGetAll(liveBroadcastsKey))) {
     if (!(await says('broadcast', broadcast, liveBroadcastsKey, broadcast))) {

@@ -25,6 +25,8 @@ export const segmentKey = (s: SegmentRef): ObjectKey =>
   asKey(`media/${s.content}/${s.rendition}/${s.epoch}/s${s.msn}.${s.writer}.m4s`);
 export const partKey = (p: PartRef): ObjectKey =>
   asKey(`media/${p.content}/${p.rendition}/${p.epoch}/p${p.msn}.${p.part}.${p.writer}.m4s`);
+/** What the keys of all parts of a rendition in an epoch begin with, and no segment's. */
+export const partsPrefix = (r: InitRef): string => `media/${r.content}/${r.rendition}/${r.epoch}/p`;
 /** All media of one broadcast or asset; ends in a slash, for list and delete. */
 export const mediaPrefix = (content: ContentId): string => `media/${content}/`;
 

@@ -168,6 +168,10 @@ export const StreamRecord = z.object({
   new_asset_settings: NewAssetSettings,
   /** The broadcast viewers are shown: the running one, or the last. */
   broadcast_id: BroadcastId.nullable(),
+  /** Recordings, the newest last; absent: none. */
+  recent_asset_ids: z.array(AssetId).optional(),
+  /** When the slate picture (slateKey) was stored; absent: there is none. */
+  slate_at: at.optional(),
 });
 export type StreamRecord = z.infer<typeof StreamRecord>;
 
@@ -229,6 +233,8 @@ export const BroadcastRecord = z.object({
   epochs: z.array(EpochInfo),
   /** Why the broadcast cannot be shown (`GOP_OUT_OF_RANGE`, `SOURCE_UNSUPPORTED`), with what to do about it; null: it can. */
   fault: AssetError.nullable().default(null),
+  /** When its parts had all been deleted, a minute or more after the end; absent: not yet. */
+  parts_removed_at: at.optional(),
 });
 export type BroadcastRecord = z.infer<typeof BroadcastRecord>;
 

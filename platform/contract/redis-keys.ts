@@ -9,7 +9,7 @@ export const indexMarkerKey = 'hw:index';
 export const recordIndexKey = (kind: RecordKind) => `hw:records:${kind}` as const;
 /** Hash playback id -> JSON PlaybackTarget. Read by origins. */
 export const playbackIndexKey = 'hw:playback';
-/** Hash SHA-256 (hex) of a stream key -> stream id. Read by ingest into memory. */
+/** Hash SHA-256 (hex) of a stream key -> StreamKeyEntry (stream-keys.ts). Read by ingest into memory. */
 export const streamKeyIndexKey = 'hw:stream-keys';
 /** Hash broadcast id -> stream id, of broadcasts whose record says `live`. Read by api, origin and reconciler. */
 export const liveBroadcastsKey = 'hw:live-broadcasts';
