@@ -16,6 +16,7 @@ const OWN: readonly SettingName[] = [
   'METRICS_PORT',
   'EDGE_PUBLIC_URLS',
   'EDGE_PORTS',
+  'EDGE_TLS_PORTS',
   'ORIGIN_PORTS',
   'PRIVATE_PORT_BASE',
 ];
@@ -26,12 +27,17 @@ export type PlannedRole = { role: string; folder: string; index: number; port: n
 export function planRoles(settings: Settings): PlannedRole[] {
   const edge = settings.EDGE_PORTS.map((port, index) => {
     const url = settings.EDGE_PUBLIC_URLS[index];
+    const tlsPort = settings.EDGE_TLS_PORTS[index];
     return {
       role: 'edge',
       folder: 'edge-cache',
       index,
       port,
-      extra: { HEADWATER_EDGE_PORTS: String(port), ...(url ? { HEADWATER_EDGE_PUBLIC_URLS: url } : {}) },
+      extra: {
+        HEADWATER_EDGE_PORTS: String(port),
+        ...(tlsPort === undefined ? {} : { HEADWATER_EDGE_TLS_PORTS: String(tlsPort) }),
+        ...(url ? { HEADWATER_EDGE_PUBLIC_URLS: url } : {}),
+      },
     };
   });
   const origin = settings.ORIGIN_PORTS.map((port, index) => ({

@@ -8,6 +8,7 @@ import type { Component } from '../runtime/lifecycle.ts';
 import type { Logger } from '../runtime/log.ts';
 import { backoffMs, within } from '../runtime/waits.ts';
 import { RedisUnavailable } from './redis.ts';
+import { parseRedisUrl } from './redis-address.ts';
 
 const ANSWER_MS = 5_000;
 const START_MS = 10_000;
@@ -77,6 +78,28 @@ export interface JobQueue extends Component {
   drain(): Promise<void>;
 }
 
+/** REDIS_URL as Bull's client takes it; behind Sentinels it follows the master by itself. */
+function connectionOf(url: string): Bull.QueueOptions['redis'] & object {
+  const address = parseRedisUrl(url);
+  if (address?.kind === 'sentinel') {
+    const { sentinels, name, username, password, db } = address;
+    const who = password === '' ? {} : { password, ...(username === '' ? {} : { username }) };
+    return { sentinels, name, db, ...who };
+  }
+  const parsed = new URL(url);
+  const db = Number(parsed.pathname.slice(1) || '0');
+  const password = decodeURIComponent(parsed.password);
+  const username = decodeURIComponent(parsed.username);
+  return {
+    host: parsed.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(parsed.port || '6379'),
+    db,
+    ...(password === '' ? {} : { password }),
+    ...(username === '' ? {} : { username }),
+    ...(parsed.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}
+
 type Processor = { name: JobName; concurrency: number; run: (payload: unknown, context: JobContext) => Promise<void> };
 
 class BullQueue implements JobQueue {
@@ -123,15 +146,15 @@ class BullQueue implements JobQueue {
 
   #open(name: JobName): Bull.Queue<unknown> {
     const { attempts, backoffMs: backoff, lockMs, renewMs, stalledCheckMs, maxStalled } = jobs[name];
-    const queue = new Bull<unknown>(name, this.#url, {
+    const queue = new Bull<unknown>(name, {
       prefix: queuePrefix,
       redis: {
+        ...connectionOf(this.#url),
         maxRetriesPerRequest: null,
         enableReadyCheck: false,
         connectTimeout: 3_000,
         socketTimeout: DEAD_LINK_MS,
         retryStrategy: (times: number) => backoffMs(times, 50, 1_000),
-        ...(this.#url.startsWith('rediss:') ? { tls: {} } : {}),
       },
       settings: {
         lockDuration: lockMs,

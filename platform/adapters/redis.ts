@@ -3,7 +3,8 @@ import { createClient } from 'redis';
 import { AppError, messageOf, TimedOut } from '../runtime/errors.ts';
 import type { Component } from '../runtime/lifecycle.ts';
 import type { Logger } from '../runtime/log.ts';
-import { backoffMs, delay, within } from '../runtime/waits.ts';
+import { backoffMs, delay, type Loop, repeat, within } from '../runtime/waits.ts';
+import { parseRedisUrl, type RedisAddress, serverUrl, withoutSecret } from './redis-address.ts';
 
 const ANSWER_MS = 2_000;
 const START_MS = 10_000;
@@ -11,6 +12,9 @@ const CONNECT_MS = 3_000;
 /** A link without any byte for this long is dead; a ping each second keeps a live one busy. */
 const DEAD_LINK_MS = 6_000;
 const REPORT_EVERY_MS = 10_000;
+/** How often the Sentinels are asked which server is the master, and how long one may take to answer. */
+const ASK_EVERY_MS = 500;
+const ASK_MS = 1_000;
 
 /** Redis does not answer. */
 export class RedisUnavailable extends AppError {
@@ -99,11 +103,18 @@ function makeClient(url: string) {
   });
 }
 
+const makeSentinelClient = (host: string, port: number): RawClient => makeClient(`redis://${host}:${port}`);
+
 class Connection implements RedisConnection {
   readonly client: RedisClient;
   readonly #url: string;
   readonly #log: Logger;
-  readonly #raw: RawClient;
+  readonly #address: RedisAddress;
+  #raw: RawClient;
+  /** Of the server that #raw is for. */
+  #server: string;
+  #following: Loop | null = null;
+  readonly #subscriptions: { channel: string; listener: (message: string) => void }[] = [];
   readonly #listeners = new Set<() => void>();
   #connects = 0;
   #isClosed = false;
@@ -113,10 +124,36 @@ class Connection implements RedisConnection {
   constructor(url: string, log: Logger) {
     this.#url = url;
     this.#log = log;
-    this.#raw = makeClient(url);
-    this.#raw.on('error', (thrown: unknown) => this.#report(thrown));
-    this.#raw.on('ready', () => this.#onReady());
+    this.#address = parseRedisUrl(url) ?? { kind: 'server', url };
+    // Behind Sentinels the first of them stands in until it has named the master; nothing connects before start().
+    this.#server = this.#address.kind === 'server' ? url : serverUrl(this.#address, '127.0.0.1', 1);
+    this.#raw = this.#open(this.#server);
     this.client = commandsOver((args, limitMs) => this.#send(args, limitMs));
+  }
+
+  #open(server: string): RawClient {
+    const raw = makeClient(server);
+    raw.on('error', (thrown: unknown) => this.#report(thrown));
+    raw.on('ready', () => this.#onReady());
+    return raw;
+  }
+
+  /** Goes over to the server that the Sentinels name; the client's own reconnecting then keeps to it. */
+  async #followMaster(): Promise<void> {
+    if (this.#address.kind !== 'sentinel') return;
+    const server = await masterOf(this.#address);
+    if (server === null || server === this.#server || this.#isClosed) return;
+    if (this.#connects > 0) this.#log.warn('redis master changed', { server: withoutSecret(server) });
+    const before = this.#raw;
+    this.#server = server;
+    this.#raw = this.#open(server);
+    discard(before);
+    const raw = this.#raw;
+    const resubscribe = () => this.#subscriptions.map(({ channel, listener }) => raw.subscribe(channel, listener));
+    raw
+      .connect()
+      .then(() => Promise.all(resubscribe()))
+      .catch((thrown: unknown) => this.#report(thrown));
   }
 
   #report(thrown: unknown): void {
@@ -151,9 +188,21 @@ class Connection implements RedisConnection {
     const deadline = performance.now() + START_MS;
     try {
       // connect() retries for ever; the limit decides how long a role waits for it.
-      const connecting = this.#raw.connect();
-      connecting.catch((thrown: unknown) => this.#report(thrown));
-      await within(connecting, START_MS, 'connecting');
+      if (this.#address.kind === 'sentinel') {
+        this.#following = repeat(
+          ASK_EVERY_MS,
+          () => this.#followMaster(),
+          (thrown) => this.#report(thrown),
+        );
+        while (!this.#raw.isReady) {
+          if (performance.now() > deadline) throw new TimedOut('finding the master', START_MS);
+          await delay(50);
+        }
+      } else {
+        const connecting = this.#raw.connect();
+        connecting.catch((thrown: unknown) => this.#report(thrown));
+        await within(connecting, START_MS, 'connecting');
+      }
       while (!(await this.#answers())) {
         if (performance.now() > deadline) throw new TimedOut('loading its data', START_MS);
         await delay(100);
@@ -184,6 +233,7 @@ class Connection implements RedisConnection {
   }
 
   async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
+    this.#subscriptions.push({ channel, listener });
     await within(this.#raw.subscribe(channel, listener), ANSWER_MS, `subscribing to ${channel}`);
   }
 
@@ -196,23 +246,46 @@ class Connection implements RedisConnection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#listeners.clear();
+    discard(this.#raw);
+    await this.#following?.close();
+    this.#following = null;
+  }
+}
+
+function discard(raw: RawClient): void {
+  try {
+    raw.destroy();
+  } catch {
+    // It was never open.
+  }
+}
+
+/** Address of the master as the first Sentinel that answers names it; null when none does. */
+async function masterOf(address: Extract<RedisAddress, { kind: 'sentinel' }>): Promise<string | null> {
+  for (const { host, port } of address.sentinels) {
+    const sentinel = makeSentinelClient(host, port);
+    sentinel.on('error', () => undefined);
     try {
-      this.#raw.destroy();
+      const ask = async () => {
+        await sentinel.connect();
+        return sentinel.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', address.name]);
+      };
+      const answer = textsOf(await within(ask(), ASK_MS, 'asking a Sentinel'));
+      const [masterHost, masterPort] = answer;
+      if (masterHost !== undefined && masterPort !== undefined)
+        return serverUrl(address, masterHost, Number(masterPort));
     } catch {
-      // It was never open.
+      // The next one is asked.
+    } finally {
+      discard(sentinel);
     }
   }
+  return null;
 }
 
 /** An error that Redis itself sent, as opposed to one of the link. */
 const isReply = (thrown: unknown): boolean =>
   thrown instanceof Error && /^[A-Z]{2,}[A-Z0-9]* /.test(thrown.message) && !('code' in thrown);
-
-function withoutSecret(url: string): string {
-  const parsed = new URL(url);
-  if (parsed.password !== '') parsed.password = '***';
-  return parsed.href;
-}
 
 type Send = (args: string[], limitMs: number) => Promise<unknown>;
 
@@ -296,7 +369,7 @@ function entriesOf(reply: unknown): StreamEntry[] {
 
 /**
  * One connection to Redis; reconnects for ever. start() waits at most 10 s and throws RedisUnavailable naming REDIS_URL.
- * @param url `redis[s]://[[user]:password@]host[:port][/db]`
+ * @param url either form of REDIS_URL (redis-address.ts); behind Sentinels the connection follows the master
  */
 export function createRedis(url: string, log: Logger): RedisConnection {
   return new Connection(url, log);

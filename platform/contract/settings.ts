@@ -57,21 +57,14 @@ export const settings = {
   S3_ACCESS_KEY: { schema: optionalText, text: 'Required with STORAGE=s3.' },
   S3_SECRET_KEY: { schema: optionalText, text: 'Required with STORAGE=s3.' },
   REDIS_URL: {
-    schema: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379/0'),
-    text: 'Redis 7 or newer. Unset: `npm start` runs a private one. (No HEADWATER_ prefix.)',
-  },
-  REDIS_SENTINELS: {
     schema: z
       .string()
-      .default('')
-      .transform((text) =>
-        text
-          .split(',')
-          .map((item) => item.trim())
-          .filter((item) => item !== ''),
+      .regex(
+        /^(?:rediss?:\/\/\S+|redis\+sentinel:\/\/(?:[^@/\s]*@)?[A-Za-z0-9.-]+:\d{1,5}(?:,[A-Za-z0-9.-]+:\d{1,5})*\/[A-Za-z0-9._-]+(?:\/\d{1,3})?)$/,
+        'must look like redis://host:port/0 or redis+sentinel://host:port,host:port/master-name/0',
       )
-      .pipe(z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port,host:port')).max(16)),
-    text: "Redis Sentinels, `host:port,host:port`; then the host of REDIS_URL is the master's name. Empty: REDIS_URL is the server.",
+      .default('redis://127.0.0.1:6379/0'),
+    text: 'Redis 7 or newer: `redis[s]://[user:password@]host:port/db`, or through Sentinels `redis+sentinel://[user:password@]host:port,host:port/master-name/db`. Unset: `npm start` runs a private one. (No HEADWATER_ prefix.)',
   },
   ROLE: {
     schema: z.enum(['api', 'ingest', 'transcoder', 'origin', 'edge']).optional(),

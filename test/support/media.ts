@@ -40,6 +40,37 @@ const READ_FRAME_NUMBER = `(() => {
   return number;
 })()`;
 
+/**
+ * Burnt-in numbers of all pictures of a file, in the order of decoding: an independent reader's view of what was stored.
+ * @param path anything ffmpeg reads
+ */
+export async function readFrameNumbers(path: string): Promise<number[]> {
+  const strip = 'crop=iw:iw/20:0:0,scale=20:1:flags=area,format=gray';
+  const args = [
+    '-v',
+    'error',
+    '-i',
+    path,
+    '-map',
+    '0:v:0',
+    '-vf',
+    strip,
+    '-fps_mode',
+    'passthrough',
+    '-f',
+    'rawvideo',
+    '-',
+  ];
+  const { stdout } = await run('ffmpeg', args, { encoding: 'buffer', maxBuffer: 64 * 1024 * 1024, timeout: 600_000 });
+  const numbers: number[] = [];
+  for (let at = 0; at + 20 <= stdout.length; at += 20) {
+    let number = 0;
+    for (let bit = 0; bit < FRAME_BITS; bit += 1) if ((stdout[at + bit + 1] ?? 0) > 127) number += 2 ** bit;
+    numbers.push(number);
+  }
+  return numbers;
+}
+
 /** The burnt-in number of the picture that the page shows. */
 export const readFrameNumber = (page: Page): Promise<number | null> => page.evaluate(READ_FRAME_NUMBER);
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { appendFile, stat, writeFile } from 'node:fs/promises';
 import HlsParser from 'hls-parser';
+import { FRAME_BITS, readFrameNumbers } from './media.ts';
 import { type Platform, until } from './platform.ts';
 
 export type CreatedStream = { id: string; stream_key: string; playback_ids: { id: string }[] };
@@ -31,11 +32,13 @@ export type AssetView = {
 export async function createStream(
   platform: Platform,
   latencyMode = 'default',
+  more: Record<string, unknown> = {},
 ): Promise<CreatedStream & { address: string; playback: string }> {
   const answer = await platform.call<{ data: CreatedStream }>('POST', '/video/v1/live-streams', {
     title: 'A test stream',
     latency_mode: latencyMode,
     playback_policies: ['public'],
+    ...more,
   });
   if (answer.status !== 201)
     throw new Error(`live stream not created: ${answer.status} ${JSON.stringify(answer.body)}`);
@@ -118,7 +121,14 @@ export function parseMaster(text: string, base: string): Master {
   return { variants, audio: audio === undefined ? null : new URL(audio, base).href };
 }
 
-export type MediaSegment = { uri: string; msn: number; duration: number; map: string; isDiscontinuity: boolean };
+export type MediaSegment = {
+  uri: string;
+  msn: number;
+  duration: number;
+  map: string;
+  isDiscontinuity: boolean;
+  isGap: boolean;
+};
 export type Media = { segments: MediaSegment[]; isEnded: boolean; targetDuration: number; text: string };
 
 export function parseMedia(text: string, base: string): Media {
@@ -129,6 +139,7 @@ export function parseMedia(text: string, base: string): Media {
     duration: segment.duration,
     map: new URL(segment.map?.uri ?? '', base).href,
     isDiscontinuity: segment.discontinuity ?? false,
+    isGap: segment.gap ?? false,
   }));
   return { segments, isEnded: parsed.endlist, targetDuration: parsed.targetDuration, text };
 }
@@ -195,4 +206,37 @@ export async function readMetric(
     sum += Number(line.slice(line.lastIndexOf(' ') + 1));
   }
   return sum;
+}
+
+/**
+ * Decodes every segment that a media playlist names and reads the burnt-in numbers, one list per stretch between discontinuities.
+ * @param folder for the files
+ */
+export async function playlistNumbers(playlist: string, folder: string): Promise<number[][]> {
+  const media = await fetchMedia(playlist);
+  const stretches: MediaSegment[][] = [];
+  for (const segment of media.segments) {
+    if (segment.isGap) continue;
+    const last = stretches.at(-1);
+    if (last === undefined || last[0]?.map !== segment.map) stretches.push([segment]);
+    else last.push(segment);
+  }
+  const numbers: number[][] = [];
+  for (const [index, segments] of stretches.entries()) {
+    const path = `${folder}/stretch-${index}.mp4`;
+    await writeFile(path, await fetchBytes(segments[0]?.map ?? ''));
+    for (const segment of segments) await appendFile(path, await fetchBytes(segment.uri));
+    numbers.push(await readFrameNumbers(path));
+  }
+  return numbers;
+}
+
+/** Places where burnt-in numbers do not count up by one (they wrap at 2^14): `{index, from, to}`. */
+export function breaksIn(numbers: readonly number[]): { index: number; from: number; to: number }[] {
+  const breaks: { index: number; from: number; to: number }[] = [];
+  for (let index = 1; index < numbers.length; index += 1) {
+    const [from = 0, to = 0] = [numbers[index - 1], numbers[index]];
+    if ((from + 1) % 2 ** FRAME_BITS !== to) breaks.push({ index, from, to });
+  }
+  return breaks;
 }

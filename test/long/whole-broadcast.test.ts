@@ -1,0 +1,34 @@
+// Must show E, full form: 30 minutes.
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startBrowser } from '../support/browser.ts';
+import { type Platform, startPlatform } from '../support/platform.ts';
+import { runWholeBroadcast } from '../support/whole-broadcast.ts';
+import { keepFigures } from './live-figures.ts';
+
+const SECONDS = 1_800;
+const JUDGED_S = 1_200;
+
+let platform: Platform;
+let browser: Browser;
+
+beforeAll(async () => {
+  platform = await startPlatform({ storage: 'fs', env: { HEADWATER_TRANSCODERS: '1' } });
+  browser = await startBrowser();
+}, 120_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await platform?.stop();
+});
+
+it('a broadcast of 30 minutes keeps its memory, can be rewound to its start, and loses no picture', async () => {
+  const seen = await runWholeBroadcast(platform, browser, SECONDS, JUDGED_S);
+  await keepFigures('whole-broadcast', 'test/long/whole-broadcast.test.ts', seen);
+  for (const [name, growth] of Object.entries(seen.growthMbPerMinute)) expect(growth, name).toBeLessThan(1);
+  expect(seen.endToAssetMs).toBeLessThanOrEqual(5_000);
+  expect(seen.liveBreaks).toBe(0);
+  expect(seen.assetBreaks).toBe(0);
+  expect(seen.isSame).toBe(true);
+  expect(seen.rewoundS).toBeGreaterThan(SECONDS - 60);
+}, 2_400_000);

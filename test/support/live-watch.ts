@@ -1,0 +1,141 @@
+// A live stream with a publisher that comes back by itself and a viewer in Chromium: what the viewer saw while something was done to the platform.
+import type { Browser, Page } from 'playwright-core';
+import { createRedis } from '../../platform/adapters/redis.ts';
+import { NodeInfo } from '../../platform/contract/nodes.ts';
+import { nodesKey } from '../../platform/contract/redis-keys.ts';
+
+import { silentLogger } from '../../platform/runtime/log.ts';
+import { play, playerState } from './browser.ts';
+import { type Publisher, publish } from './media.ts';
+import { type Platform, until } from './platform.ts';
+import { createStream, waitUntilLive } from './story.ts';
+
+/** What the page's own clock saw since the last reset. */
+export type Viewed = {
+  /** Longest time in which the play head stood still. Unit: ms. */
+  stallMs: number;
+  /** Play head now, s. */
+  position: number;
+  reloads: number;
+  errors: number;
+};
+export type LiveWatch = {
+  streamId: string;
+  playback: string;
+  page: Page;
+  /** The publisher running now. */
+  publisher(): Publisher;
+  /** Ends the publisher; it stays away until `publishAgain`. */
+  cutPublisher(): Promise<void>;
+  publishAgain(): void;
+  /** Forgets what was seen so far. */
+  reset(): Promise<void>;
+  viewed(): Promise<Viewed>;
+  stop(): Promise<void>;
+};
+
+/** Measures in the page, every 20 ms: the play head against the page's clock. */
+const SAMPLER = `(() => {
+  const video = document.querySelector('video');
+  const seen = { longest: 0, at: performance.now(), time: video.currentTime };
+  window.watchSeen = seen;
+  setInterval(() => {
+    const now = performance.now();
+    if (video.currentTime > seen.time + 0.001 || video.currentTime < seen.time - 0.5) {
+      seen.time = video.currentTime;
+      seen.at = now;
+    }
+    seen.longest = Math.max(seen.longest, now - seen.at);
+  }, 20);
+})()`;
+
+export type LiveWatchOptions = {
+  mode?: string;
+  /** Further fields of the stream. */
+  stream?: Record<string, unknown>;
+  size?: string;
+  fps?: number;
+};
+
+/** Publishes numbered pictures and watches them; resolves when the viewer has played for two seconds. */
+export async function watchLive(
+  platform: Platform,
+  browser: Browser,
+  options: LiveWatchOptions = {},
+): Promise<LiveWatch> {
+  const stream = await createStream(platform, options.mode ?? 'low', options.stream);
+  const start = () => publish(stream.address, 'numbered', { size: options.size ?? '640:360', fps: options.fps ?? 30 });
+  let publisher = start();
+  let isWanted = true;
+  const keep = setInterval(() => {
+    // As an encoder does: it connects again when its connection is lost.
+    const { exitCode, signalCode } = publisher.process;
+    if (isWanted && (exitCode !== null || signalCode !== null)) publisher = start();
+  }, 250);
+  const edge = platform.edges[0] ?? '';
+  await waitUntilLive(edge, stream.playback);
+  const page = await browser.newPage();
+  let loads = 0;
+  page.on('load', () => {
+    loads += 1;
+  });
+  await page.goto(`${edge}/watch/${stream.playback}`);
+  await play(page, 2);
+  await page.evaluate(SAMPLER);
+  return {
+    streamId: stream.id,
+    playback: stream.playback,
+    page,
+    publisher: () => publisher,
+    async cutPublisher() {
+      isWanted = false;
+      await publisher.stop();
+    },
+    publishAgain() {
+      isWanted = true;
+      publisher = start();
+    },
+    reset: () => page.evaluate('window.watchSeen.longest = 0, window.watchSeen.at = performance.now()'),
+    async viewed() {
+      const seen = await page.evaluate<{ longest: number; time: number }>('({ ...window.watchSeen })');
+      const state = await playerState(page);
+      return {
+        stallMs: Math.round(seen.longest),
+        position: seen.time,
+        reloads: loads - 1 + Number(state?.['reloads'] ?? 0),
+        errors: Number(state?.['errors'] ?? 0),
+      };
+    },
+    async stop() {
+      isWanted = false;
+      clearInterval(keep);
+      await publisher.stop();
+      await page.close();
+    },
+  };
+}
+
+/** Nodes of a role as the registry has them now. */
+export async function readNodes(
+  platform: Platform,
+  role: 'transcoder' | 'ingest' | 'origin' | 'edge',
+): Promise<NodeInfo[]> {
+  const redis = createRedis(platform.state().redis_url, silentLogger);
+  await redis.start();
+  try {
+    return Object.values(await redis.client.hGetAll(nodesKey(role))).map((text) => NodeInfo.parse(JSON.parse(text)));
+  } finally {
+    await redis.close();
+  }
+}
+
+/** Process of the worker that leads the one broadcast on air. */
+export function leadingWorker(platform: Platform, limitMs = 15_000): Promise<{ name: string; pid: number }> {
+  return until('a worker that leads', limitMs, async () => {
+    const nodes = await readNodes(platform, 'transcoder');
+    const { processes } = await platform.refresh();
+    const leader = nodes.find((node) => Object.values(node.encodes ?? {}).some((encode) => encode.place === 'leader'));
+    const found = processes.find((item) => item.pid === leader?.pid);
+    return found === undefined ? null : { name: found.name, pid: found.pid };
+  });
+}
