@@ -71,6 +71,17 @@ export class ScratchFull extends AppError {
   }
 }
 
+/** The store is away and the disk for live media has no more room: the publisher waits. */
+export class SpoolFull extends AppError {
+  constructor(bytes: number, limitBytes: number, options?: ErrorOptions) {
+    super('SPOOL_FULL', `${bytes} bytes of live media wait for the store, at most ${limitBytes} may`, {
+      source: 'upstream',
+      retryable: true,
+      ...options,
+    });
+  }
+}
+
 /** The stored bytes of the upload are not whole yet, or a listing was behind. */
 export class SourceIncomplete extends AppError {
   constructor(reason: string) {

@@ -25,7 +25,7 @@ const ABANDONED_MS = 10 * 60_000;
 const TOUCH_MS = 60_000;
 
 /** `{host}--{pid}--{node}`: on one host a dead process id tells a left-over folder at once. */
-const folderName = (pid: number, node: NodeId): string =>
+export const processFolder = (pid: number, node: NodeId): string =>
   `${hostname().replace(/[^A-Za-z0-9.-]/g, '')}--${pid}--${node}`;
 
 /** Folders of this process in use. */
@@ -50,7 +50,8 @@ export function isLeftOver(
   return ageMs > ABANDONED_MS;
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process id of this host is in use. */
+export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
@@ -65,13 +66,13 @@ function isAlive(pid: number): boolean {
  */
 export function createScratch(dataDir: string, reserveBytes: number, node: NodeId, log: Logger): Scratch {
   const base = resolve(dataDir, 'scratch');
-  const own = folderName(process.pid, node);
+  const own = processFolder(process.pid, node);
   const path = join(base, own);
   let touching: Loop | null = null;
   const sweep = async () => {
     for (const name of await readdir(base)) {
       const facts = await stat(join(base, name)).catch(() => null);
-      if (facts === null || !isLeftOver(name, inUse, Date.now() - facts.mtimeMs, isAlive)) continue;
+      if (facts === null || !isLeftOver(name, inUse, Date.now() - facts.mtimeMs, isProcessAlive)) continue;
       await rm(join(base, name), { recursive: true, force: true });
       log.info('left-over scratch folder removed', { folder: name });
     }
