@@ -1,0 +1,113 @@
+// A Redis master with a replica and three Sentinels over them, all real, on free ports.
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort } from './ports.ts';
+import { type ServerProcess, startProcess } from './server-process.ts';
+import { tempDir } from './temp.ts';
+import { waitUntil } from './wait-until.ts';
+
+const run = promisify(execFile);
+const MASTER = 'headwater';
+/** A master that is silent for this long is replaced. Unit: ms. */
+const DOWN_AFTER_MS = 1_000;
+
+export type SentinelWorld = {
+  /** REDIS_URL of the whole. */
+  url: string;
+  /** Port of the server that the Sentinels name now. */
+  master(): Promise<number>;
+  /** Resolves when every server has this value: what is not yet copied is lost with the master. */
+  isCopied(key: string, value: string): Promise<boolean>;
+  command(port: number, ...args: string[]): Promise<string>;
+  /** kill -9 of the master. @returns its port */
+  killMaster(): Promise<number>;
+  /** The others fall silent for it and it for them: it stops answering anything but a new connection. @returns how to end that */
+  freezeMaster(): Promise<() => void>;
+  stop(): Promise<void>;
+};
+
+async function command(port: number, ...args: string[]): Promise<string> {
+  const { stdout } = await run('redis-cli', ['-p', String(port), ...args], { timeout: 5_000 });
+  return stdout.trim();
+}
+
+async function startServer(dir: string, port: number, more: string[]): Promise<ServerProcess> {
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
+  const fast = ['--repl-timeout', '3', '--repl-ping-replica-period', '1'];
+  return startProcess('redis-server', [...args, ...fast, ...more], { cwd: dir }, async () => {
+    return (await command(port, 'PING')) === 'PONG';
+  });
+}
+
+async function startSentinel(dir: string, port: number, master: number): Promise<ServerProcess> {
+  const file = join(dir, `sentinel-${port}.conf`);
+  await writeFile(
+    file,
+    [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${dir}`,
+      `sentinel monitor ${MASTER} 127.0.0.1 ${master} 2`,
+      `sentinel down-after-milliseconds ${MASTER} ${DOWN_AFTER_MS}`,
+      `sentinel failover-timeout ${MASTER} 5000`,
+      '',
+    ].join('\n'),
+  );
+  return startProcess(
+    'redis-server',
+    [file, '--sentinel'],
+    { cwd: dir },
+    async () => (await command(port, 'PING')) === 'PONG',
+  );
+}
+
+export async function startSentinelWorld(): Promise<SentinelWorld> {
+  const dir = await tempDir('sentinel');
+  const servers = new Map<number, ServerProcess>();
+  const [first, second] = [await freePort(), await freePort()];
+  servers.set(first, await startServer(dir, first, []));
+  servers.set(second, await startServer(dir, second, ['--replicaof', '127.0.0.1', String(first)]));
+  const sentinels: { port: number; process: ServerProcess }[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    const port = await freePort();
+    sentinels.push({ port, process: await startSentinel(dir, port, first) });
+  }
+  const ask = async () => {
+    const answer = await command(sentinels[0]?.port ?? 0, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER);
+    return Number(answer.split('\n')[1]);
+  };
+  await waitUntil(
+    'the Sentinels know the replica and each other',
+    async () => {
+      const known = await command(sentinels[0]?.port ?? 0, 'SENTINEL', 'MASTER', MASTER);
+      const field = (name: string) => Number(known.split('\n')[known.split('\n').indexOf(name) + 1]);
+      return field('num-slaves') === 1 && field('num-other-sentinels') === 2;
+    },
+    30_000,
+  );
+  return {
+    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}/0`,
+    master: ask,
+    async isCopied(key, value) {
+      const held = await Promise.all([...servers.keys()].map((port) => command(port, 'GET', key)));
+      return held.every((one) => one === value);
+    },
+    command,
+    async killMaster() {
+      const port = await ask();
+      await servers.get(port)?.kill();
+      return port;
+    },
+    async freezeMaster() {
+      const pid = servers.get(await ask())?.pid ?? 0;
+      process.kill(pid, 'SIGSTOP');
+      return () => process.kill(pid, 'SIGCONT');
+    },
+    async stop() {
+      for (const { process: sentinel } of sentinels) await sentinel.kill();
+      for (const server of servers.values()) await server.kill();
+    },
+  };
+}
