@@ -64,7 +64,8 @@ export async function readNewestBlocks(
   await readPlaces(source, content, wanted.reverse(), onBlocks);
 }
 
-async function readPlaces(
+/** Blocks at the given places, in that order, some at a time. @throws ObjectMissing StorageUnavailable */
+export async function readPlaces(
   source: BlockSource,
   content: ContentId,
   places: readonly BlockPlace[],

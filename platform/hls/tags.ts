@@ -2,8 +2,8 @@
 
 /** Protocol version of master and on-demand playlists: the least for EXT-X-MAP in ordinary media playlists (rfc8216bis, section 8). */
 export const PLAYLIST_VERSION = 6;
-/** Of live media playlists: the version that brought EXT-X-GAP, which any of them may need; one number for the life of a playlist. */
-export const LIVE_PLAYLIST_VERSION = 8;
+/** Of live media playlists: the version that brought EXT-X-SKIP; one number for the life of a playlist. */
+export const LIVE_PLAYLIST_VERSION = 9;
 
 /** Attribute value as it stands in the tag; null leaves the attribute out. */
 export type AttributeValue = string | number | null;
@@ -29,3 +29,7 @@ export const seconds = (value: number): string => value.toFixed(6);
 
 /** The whole text: every line ended by a line feed. */
 export const playlistText = (lines: string[]): string => `${['#EXTM3U', ...lines].join('\n')}\n`;
+
+/** EXT-X-PROGRAM-DATE-TIME. @param ms since the epoch */
+export const dateTag = (ms: number): string =>
+  valueTag('EXT-X-PROGRAM-DATE-TIME', new Date(Math.round(ms)).toISOString());
