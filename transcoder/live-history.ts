@@ -1,38 +1,42 @@
-// What a live worker remembers of its broadcast's timeline: the window (to seed an emptied Redis), the head, and the entries that are not
-// yet in a stored index block.
+// What a live worker remembers of its broadcast's timeline: the entries that are in no stored index block, at least the last two minutes
+// (to seed an emptied Redis), and the head. The rest of the broadcast is in the blocks, so memory does not grow with its length.
 import type { RedisClient } from '../platform/adapters/redis.ts';
-import { ObjectConflict, type ObjectStorage } from '../platform/adapters/storage.ts';
+import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { TimelineWriter } from '../platform/adapters/timeline-store.ts';
 import type { ContentId } from '../platform/contract/ids.ts';
-import { indexBlockKey, indexPrefix, mediaPrefix } from '../platform/contract/object-keys.ts';
+import { indexBlockKey, type ObjectKey } from '../platform/contract/object-keys.ts';
 import type { BroadcastRecord, EpochInfo } from '../platform/contract/records.ts';
 import { timelineKey } from '../platform/contract/redis-keys.ts';
-import {
-  comparePositions,
-  INDEX_BLOCK_SEGMENTS,
-  IndexBlock,
-  type Position,
-  TimelineEntry,
-} from '../platform/contract/timeline.ts';
+import { INDEX_BLOCK_SEGMENTS, type IndexBlock, type Position, TimelineEntry } from '../platform/contract/timeline.ts';
 import type { Logger } from '../platform/runtime/log.ts';
+import { segmentsOf } from './live-history-blocks.ts';
+import { readBack } from './live-history-read-back.ts';
+import type { MediaStore } from './live-media-store.ts';
 
 export type HistoryDeps = {
   content: ContentId;
-  storage: ObjectStorage;
+  storage: Pick<ObjectStorage, 'list' | 'read'>;
+  /** Where blocks go: on the worker's disk while the store is away, after the media that they name. */
+  media: Pick<MediaStore, 'put' | 'isWaiting'>;
   timeline: TimelineWriter;
   redis: Pick<RedisClient, 'xRange'>;
-  windowS: number;
   log: Logger;
 };
 
-/** Blocks read back after Redis was emptied together with the worker. */
-const BLOCKS_READ_BACK = 4;
+/** Entries are kept at least this long. Unit: ms. */
+const KEPT_MS = 120_000;
+
+/** A block that was accepted; `end`: the segment after its last. */
+type AcceptedBlock = { key: ObjectKey; epoch: number; end: number };
 
 export class LiveHistory {
   readonly #deps: HistoryDeps;
   #entries: TimelineEntry[] = [];
   /** First segment of each epoch's next block. */
-  #nextBlock = new Map<number, number>();
+  readonly #nextBlock = new Map<number, number>();
+  /** First segment of each epoch that is in no stored block. */
+  readonly #storedUpTo = new Map<number, number>();
+  #accepted: AcceptedBlock[] = [];
   #head: Position | null = null;
   /** Largest segment number that storage holds, when the timeline does not say. */
   #storedMsn = -1;
@@ -42,7 +46,7 @@ export class LiveHistory {
     this.#deps = deps;
   }
 
-  /** Redis had forgotten the timeline: what the last block does not hold was shown to viewers and is known no more. */
+  /** Redis had forgotten the timeline: what neither blocks nor objects tell was shown to viewers and is known no more. */
   get isReadBack(): boolean {
     return this.#isReadBack;
   }
@@ -50,7 +54,7 @@ export class LiveHistory {
   get head(): Position | null {
     return this.#head;
   }
-  /** Ascending, at least the window. */
+  /** Ascending; at least what is in no stored block. */
   entries(): TimelineEntry[] {
     return [...this.#entries];
   }
@@ -78,55 +82,36 @@ export class LiveHistory {
    * @throws TimelineRefused RedisUnavailable StorageUnavailable
    */
   async restore(record: BroadcastRecord, term: number): Promise<void> {
-    const { content, redis, timeline } = this.#deps;
+    const { content, redis, timeline, log } = this.#deps;
     const held = await redis.xRange(timelineKey(content), '-', '+');
     this.#entries = held.flatMap(({ fields }) => parseEntry(fields['e'] ?? ''));
     this.#head = await timeline.head(content);
-    for (const epoch of record.epochs) this.#nextBlock.set(epoch.epoch, firstBlockOf(epoch, this.#entries));
-    if (record.epochs.length > 0 && (this.#head === null || this.#entries.length === 0)) await this.#readBack(record);
+    if (record.epochs.length > 0 && (this.#head === null || this.#entries.length === 0)) {
+      this.#isReadBack = true;
+      const { entries, storedMsn } = await readBack(record, this.#deps);
+      this.#entries = entries;
+      this.#storedMsn = storedMsn;
+      const last = entries.at(-1);
+      this.#head = last === undefined ? null : { epoch: last.epoch, msn: last.msn, part: last.part };
+      log.warn('timeline read back from the store', { segments: entries.length, msn: storedMsn });
+    }
+    for (const epoch of record.epochs) {
+      this.#nextBlock.set(epoch.epoch, firstBlockOf(epoch, this.#entries));
+      this.#storedUpTo.set(epoch.epoch, firstBlockOf(epoch, this.#entries));
+    }
     await timeline.seed(content, term, this.#entries);
   }
 
-  /** Redis was emptied with nobody to fill it again: the store knows how far the broadcast got. */
-  async #readBack(record: BroadcastRecord): Promise<void> {
-    const { content, storage, log } = this.#deps;
-    this.#isReadBack = true;
-    const blocks: { key: string; epoch: number; msn: number }[] = [];
-    for await (const { key } of storage.list(indexPrefix(content))) {
-      const match = /\/(\d+)-(\d+)\.json$/.exec(key);
-      if (match) blocks.push({ key, epoch: Number(match[1]), msn: Number(match[2]) });
-    }
-    blocks.sort((a, b) => a.epoch - b.epoch || a.msn - b.msn);
-    for (const { epoch, msn } of blocks.slice(-BLOCKS_READ_BACK)) {
-      const { body } = await storage.read(indexBlockKey(content, epoch, msn));
-      this.#entries.push(...IndexBlock.parse(JSON.parse(body.toString('utf8'))).entries);
-    }
-    this.#entries.sort(comparePositions);
-    for (const epoch of record.epochs) {
-      const last = this.#entries.findLast((entry) => entry.epoch === epoch.epoch);
-      this.#nextBlock.set(epoch.epoch, last === undefined ? epoch.msn0 : last.msn + 1);
-    }
-    const top = record.epochs.at(-1);
-    const rendition = top?.renditions[0]?.name;
-    for await (const { key } of storage.list(`${mediaPrefix(content)}${rendition ?? ''}/${top?.epoch ?? 0}/`)) {
-      const match = /\/[sp](\d+)\.[^/]*$/.exec(key);
-      if (match) this.#storedMsn = Math.max(this.#storedMsn, Number(match[1]));
-    }
-    const last = this.#entries.at(-1);
-    this.#head = last === undefined ? null : { epoch: last.epoch, msn: last.msn, part: last.part };
-    log.warn('timeline read back from the store', { entries: this.#entries.length, msn: this.#storedMsn });
-  }
-
   /**
-   * Stores the index blocks that are complete, then forgets and trims what is in one and older than the window. A failure is logged and
-   * tried again with the next segment.
-   * @param isEpochOver also store the last, shorter block of the newest epoch
+   * Stores the index blocks that are complete, then forgets and trims what is in one and old. A failure is logged and tried again with
+   * the next segment.
+   * @param isOver the broadcast has ended: also the last, shorter block. Not where an epoch ends: gaps may follow in it
    */
-  async storeBlocks(isEpochOver: boolean): Promise<void> {
+  async storeBlocks(isOver: boolean): Promise<void> {
     try {
       const newest = this.#head?.epoch ?? 0;
       for (const epoch of [...new Set(this.#entries.map((entry) => entry.epoch))]) {
-        await this.#storeBlocksOf(epoch, epoch < newest || isEpochOver);
+        await this.#storeBlocksOf(epoch, epoch < newest || isOver);
       }
       await this.#trim();
     } catch (thrown) {
@@ -135,40 +120,48 @@ export class LiveHistory {
   }
 
   async #storeBlocksOf(epoch: number, isOver: boolean): Promise<void> {
-    const all = this.#entries.filter((entry) => entry.epoch === epoch);
-    const closed = all.findLast((entry) => entry.last);
-    if (closed === undefined) return;
-    let first = this.#nextBlock.get(epoch) ?? all[0]?.msn ?? 0;
-    while (first <= closed.msn) {
-      const last = Math.min(first + INDEX_BLOCK_SEGMENTS - 1, closed.msn);
+    let first = this.#nextBlock.get(epoch) ?? this.#entries.find((entry) => entry.epoch === epoch)?.msn ?? 0;
+    if (!isOver && (this.#head?.msn ?? 0) - first + 1 < INDEX_BLOCK_SEGMENTS) return;
+    const rows = segmentsOf(this.#entries.filter((entry) => entry.epoch === epoch && entry.msn >= first));
+    const closed = rows.at(-1)?.msn ?? -1;
+    while (first <= closed) {
+      const last = Math.min(first + INDEX_BLOCK_SEGMENTS - 1, closed);
       if (last - first + 1 < INDEX_BLOCK_SEGMENTS && !isOver) break;
-      const entries = all.filter((entry) => entry.msn >= first && entry.msn <= last);
-      await this.#storeBlock({ version: 1, epoch, first_msn: first, last_msn: last, entries });
+      const from = first;
+      const segments = rows.filter((row) => row.msn >= from && row.msn <= last);
+      await this.#storeBlock({ version: 2, epoch, first_msn: first, last_msn: last, segments });
       first = last + 1;
       this.#nextBlock.set(epoch, first);
     }
   }
 
+  /** An earlier worker may have got this far: the rows of a closed block are the same for all, so a taken key is as good. */
   async #storeBlock(block: IndexBlock): Promise<void> {
-    const body = Buffer.from(JSON.stringify(block));
-    const options = { bytes: body.length, contentType: 'application/json', condition: { ifNoneMatch: '*' } as const };
-    try {
-      await this.#deps.storage.put(indexBlockKey(this.#deps.content, block.epoch, block.first_msn), body, options);
-    } catch (thrown) {
-      // An earlier worker got this far: the entries of a closed block are the same for all.
-      if (!(thrown instanceof ObjectConflict)) throw thrown;
+    const { content, media } = this.#deps;
+    const key = indexBlockKey(content, block.epoch, block.first_msn);
+    await media.put(key, Buffer.from(JSON.stringify(block)));
+    this.#accepted.push({ key, epoch: block.epoch, end: block.last_msn + 1 });
+  }
+
+  /** Blocks on the worker's disk do not count: a fresh origin cannot read them. */
+  #noteStored(): void {
+    while (this.#accepted[0] !== undefined && !this.#deps.media.isWaiting(this.#accepted[0].key)) {
+      const { epoch, end } = this.#accepted[0];
+      this.#storedUpTo.set(epoch, end);
+      this.#accepted.shift();
     }
   }
 
   async #trim(): Promise<void> {
+    this.#noteStored();
     const newest = this.#entries.at(-1);
     if (newest === undefined) return;
-    const oldest = newest.pdt - this.#deps.windowS * 1_000;
+    const oldest = newest.pdt - KEPT_MS;
     const isDone = (entry: TimelineEntry) =>
-      entry.pdt < oldest && entry.msn < (this.#nextBlock.get(entry.epoch) ?? Number.NEGATIVE_INFINITY);
+      entry.pdt < oldest && entry.msn < (this.#storedUpTo.get(entry.epoch) ?? Number.NEGATIVE_INFINITY);
     let kept = this.#entries.findIndex((entry) => !isDone(entry));
     // A segment is dropped whole.
-    while (kept > 0 && this.#entries[kept]?.part !== 0) kept -= 1;
+    while (kept > 0 && this.#entries[kept]?.msn === this.#entries[kept - 1]?.msn) kept -= 1;
     const first = this.#entries[kept];
     if (kept <= 0 || first === undefined) return;
     this.#entries = this.#entries.slice(kept);
@@ -186,7 +179,7 @@ function parseEntry(text: string): TimelineEntry[] {
 }
 
 /** Blocks stand at fixed places in an epoch; the oldest entry still held is never past the first one not stored. */
-function firstBlockOf(epoch: EpochInfo, entries: TimelineEntry[]): number {
+function firstBlockOf(epoch: EpochInfo, entries: readonly TimelineEntry[]): number {
   const first = entries.find((entry) => entry.epoch === epoch.epoch);
   if (first === undefined) return epoch.msn0;
   const blocks = Math.ceil((first.msn - epoch.msn0) / INDEX_BLOCK_SEGMENTS);
