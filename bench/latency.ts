@@ -124,10 +124,14 @@ async function open(browser: Browser, address: string): Promise<Page> {
   return page;
 }
 
-/** Its first fragments take a while to be there: the page is loaded again until it plays. */
+/** Opened when its playlist is as long as it gets: a viewer who comes to a stream that runs. */
 async function openPeer(browser: Browser, peer: NginxRtmp, pages: Page[]): Promise<Page> {
   const playlist = new URL('/hls/clock.m3u8', peer.page).href;
-  for (let tries = 0; tries < 100 && !(await fetch(playlist)).ok; tries += 1) await sleep(200);
+  for (let tries = 0; tries < 200; tries += 1) {
+    const answer = await fetch(playlist);
+    if (answer.ok && (await answer.text()).split('#EXTINF').length > 5) break;
+    await sleep(200);
+  }
   const page = await open(browser, peer.page);
   pages.push(page);
   return page;

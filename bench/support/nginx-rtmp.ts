@@ -60,7 +60,8 @@ function collect(child: ChildProcess): () => string {
 }
 
 const configuration = (folder: string, http: number, rtmp: number): string => `
-load_module modules/ngx_rtmp_module.so;
+load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+${process.getuid?.() === 0 ? 'user root;' : ''}
 worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log;
