@@ -1,13 +1,17 @@
 // Must show D, short form: a publisher and a viewer in Chromium are on throughout; each fault has its measured stall and loss.
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, startBrowser } from '../support/browser.ts';
-import { type LiveWatch, type LiveWatchOptions, leadingWorker, watchLive } from '../support/live-watch.ts';
+import {
+  type LiveWatch,
+  type LiveWatchOptions,
+  leadingWorker,
+  recordedNumbers,
+  watchLive,
+} from '../support/live-watch.ts';
 import { hasMinio } from '../support/minio.ts';
-import { type Platform, startPlatform, until } from '../support/platform.ts';
-import { breaksIn, fetchMaster, playlistNumbers } from '../support/story.ts';
+import { type Platform, startPlatform } from '../support/platform.ts';
+import { breaksIn } from '../support/story.ts';
 
 const isAble = (await hasChromium()) && (await hasMinio());
 /** How long the stream is watched after a fault before it is judged. Unit: ms. */
@@ -49,7 +53,7 @@ async function during(
     await fault(watch);
     await sleep(AFTER_MS);
     const { stallMs, reloads, errors } = await watch.viewed();
-    const numbers = await recorded(watch);
+    const numbers = await recordedNumbers(platform, watch);
     const breaks = breaksIn(numbers);
     const outcome = { stallMs, reloads, errors, breaks: breaks.length, pictures: numbers.length };
     report(what, { ...outcome, where: breaks.slice(0, 5) });
@@ -58,20 +62,6 @@ async function during(
   } finally {
     await watch.stop();
   }
-}
-
-/** Ends the broadcast and reads every picture of its smallest rendition. */
-async function recorded(watch: LiveWatch): Promise<number[]> {
-  await platform.call('PUT', `/video/v1/live-streams/${watch.streamId}/complete`);
-  const edge = platform.edges[1] ?? '';
-  const playlist = await until('the end of the broadcast', 30_000, async () => {
-    const smallest = (await fetchMaster(edge, watch.playback).catch(() => null))?.variants.at(-1)?.uri;
-    const text = smallest === undefined ? '' : await (await fetch(smallest)).text();
-    return text.includes('#EXT-X-ENDLIST') ? smallest : null;
-  });
-  const folder = join(platform.dataDir, `recorded-${watch.streamId}`);
-  await mkdir(folder);
-  return (await playlistNumbers(playlist, folder)).flat();
 }
 
 describe.runIf(isAble)('a live stream under faults', () => {

@@ -1,4 +1,6 @@
 // A live stream with a publisher that comes back by itself and a viewer in Chromium: what the viewer saw while something was done to the platform.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { createRedis } from '../../platform/adapters/redis.ts';
 import { NodeInfo } from '../../platform/contract/nodes.ts';
@@ -8,7 +10,7 @@ import { silentLogger } from '../../platform/runtime/log.ts';
 import { play, playerState } from './browser.ts';
 import { type Publisher, publish } from './media.ts';
 import { type Platform, until } from './platform.ts';
-import { createStream, waitUntilLive } from './story.ts';
+import { createStream, fetchMaster, playlistNumbers, waitUntilLive } from './story.ts';
 
 /** What the page's own clock saw since the last reset. */
 export type Viewed = {
@@ -113,6 +115,23 @@ export async function watchLive(
       await page.close();
     },
   };
+}
+
+/** Ends the broadcast and reads every picture of its smallest rendition, as recorded. */
+export async function recordedNumbers(
+  platform: Platform,
+  watch: Pick<LiveWatch, 'streamId' | 'playback'>,
+): Promise<number[]> {
+  await platform.call('PUT', `/video/v1/live-streams/${watch.streamId}/complete`);
+  const edge = platform.edges[1] ?? '';
+  const playlist = await until('the end of the broadcast', 30_000, async () => {
+    const smallest = (await fetchMaster(edge, watch.playback).catch(() => null))?.variants.at(-1)?.uri;
+    const text = smallest === undefined ? '' : await (await fetch(smallest)).text();
+    return text.includes('#EXT-X-ENDLIST') ? smallest : null;
+  });
+  const folder = join(platform.dataDir, `recorded-${watch.streamId}`);
+  await mkdir(folder);
+  return (await playlistNumbers(playlist, folder)).flat();
 }
 
 /** Nodes of a role as the registry has them now. */
