@@ -23,9 +23,14 @@ export function playableRenditions(asset: AssetRecord): StoredRendition[] | null
   return asset.renditions.length > 0 ? asset.renditions : null;
 }
 
+/** A recording, or a clip of a broadcast: it has no renditions of its own, it plays the broadcast's objects. */
+export const isRecorded = ({ source, renditions }: AssetRecord): boolean =>
+  source.type === 'live' || (source.type === 'clip' && renditions.length === 0);
+
 /** State of an asset for viewers: playable while preparing counts as ready, so that pages start to play. */
 export function assetState(asset: AssetRecord): PlaybackState {
   if (asset.status === 'errored' || asset.status === 'deleting') return 'errored';
+  if (isRecorded(asset)) return asset.status;
   return playableRenditions(asset) === null ? 'preparing' : 'ready';
 }
 
@@ -45,6 +50,7 @@ export const broadcastRenditions = (broadcast: BroadcastRecord): RenditionInfo[]
   newestEpoch(broadcast)?.renditions ?? [];
 
 export function assetInfo(playback: PlaybackId, asset: AssetRecord): PlaybackInfo {
+  const hasStoryboard = isRecorded(asset) && asset.images_writer !== null;
   return {
     playback_id: playback,
     kind: 'video',
@@ -52,19 +58,26 @@ export function assetInfo(playback: PlaybackId, asset: AssetRecord): PlaybackInf
     title: asset.title,
     description: asset.description,
     duration_s: asset.duration_s,
-    poster: asset.images_writer === null ? null : `/${playback}/poster.jpg`,
+    poster: hasPoster(asset) ? `/${playback}/poster.jpg` : null,
     latency_mode: null,
     is_growing: asset.status === 'preparing',
+    dvr_window_s: null,
+    is_away: false,
+    storyboard: hasStoryboard ? `/${playback}/storyboard.vtt` : null,
     started_at: asset.created_at,
   };
 }
 
+/** A clip of a broadcast has a picture of it even before the broadcast has its storyboard. */
+const hasPoster = (asset: AssetRecord): boolean =>
+  asset.images_writer !== null || (asset.source.type === 'clip' && isRecorded(asset));
+
+/** @param shown `windowS`: how far viewers can rewind, unless the broadcast says otherwise. Unit: s */
 export function streamInfo(
   playback: PlaybackId,
-  stream: StreamRecord,
-  broadcast: BroadcastRecord | null,
-  state: PlaybackState,
+  shown: { stream: StreamRecord; broadcast: BroadcastRecord | null; state: PlaybackState; windowS: number },
 ): PlaybackInfo {
+  const { stream, broadcast, state, windowS } = shown;
   return {
     playback_id: playback,
     kind: 'live',
@@ -73,8 +86,11 @@ export function streamInfo(
     description: stream.description,
     duration_s: null,
     poster: null,
-    latency_mode: stream.latency_mode,
+    latency_mode: broadcast?.latency_mode ?? stream.latency_mode,
     is_growing: false,
+    dvr_window_s: broadcast?.dvr_window_s ?? stream.dvr_window_s ?? windowS,
+    is_away: state === 'live' && broadcast?.ingest === null,
+    storyboard: null,
     started_at: state === 'waiting' || broadcast === null ? null : broadcast.created_at,
   };
 }

@@ -1,6 +1,6 @@
 // From a playback id or content id to the records behind it, held in memory for about a second. Says what exists, not what is playable.
 import type { PlatformEvent } from '../platform/contract/events.ts';
-import { AssetId, BroadcastId, type ContentId, type PlaybackId } from '../platform/contract/ids.ts';
+import type { BroadcastId, ContentId, PlaybackId } from '../platform/contract/ids.ts';
 import type { RecordKind } from '../platform/contract/object-keys.ts';
 import type {
   AssetRecord,
@@ -32,8 +32,13 @@ export type Owner =
 export interface PlaybackDirectory {
   /** @returns null for an id that nobody knows, or of something being deleted */
   playback(id: PlaybackId): Promise<Shown | null>;
-  /** @returns null likewise */
+  /**
+   * Who lets viewers at a content's media objects: the broadcast or asset of that id, else whoever else holds it (recordings, clips).
+   * Public when any of them is. @returns null likewise
+   */
   content(id: ContentId): Promise<Owner | null>;
+  /** Whose media playlists stand below this id: exactly the broadcast or asset that has it. @returns null likewise */
+  playlistOwner(id: ContentId): Promise<Owner | null>;
   stream(id: string): Promise<StreamRecord | null>;
   broadcast(id: string): Promise<BroadcastRecord | null>;
   /** Reads the broadcast's record anew: something newer than it has been seen. */
@@ -57,6 +62,7 @@ export function createPlaybackDirectory(records: RecordSource, now?: () => numbe
   const assets = lookup('asset');
   const streams = lookup('stream');
   const broadcasts = lookup('broadcast');
+  const contents = lookup('content');
   const targets = new CachedLookup<PlaybackTarget | null>(
     TARGET_LIMITS,
     (id) => records.playback(id as PlaybackId),
@@ -70,6 +76,14 @@ export function createPlaybackDirectory(records: RecordSource, now?: () => numbe
   const liveStream = async (id: string): Promise<StreamRecord | null> => {
     const stream = await streams.get(id);
     return stream?.status === 'deleting' ? null : stream;
+  };
+  const playlistOwner = async (id: ContentId): Promise<Owner | null> => {
+    const broadcast = await broadcasts.get(id);
+    if (broadcast !== null) {
+      const stream = await liveStream(broadcast.stream_id);
+      return stream && { kind: 'broadcast', policy: openest(stream.playback_ids), stream, broadcast };
+    }
+    return assetOwner(await liveAsset(id));
   };
   return {
     async playback(id) {
@@ -87,14 +101,17 @@ export function createPlaybackDirectory(records: RecordSource, now?: () => numbe
       return { kind: 'stream', policy, stream, broadcast };
     },
     async content(id) {
-      const broadcast = await broadcasts.get(BroadcastId.parse(id));
-      if (broadcast !== null) {
-        const stream = await liveStream(broadcast.stream_id);
-        return stream && { kind: 'broadcast', policy: openest(stream.playback_ids), stream, broadcast };
+      const own = await playlistOwner(id);
+      if (own?.policy === 'public') return own;
+      let best = own;
+      for (const holder of (await contents.get(id))?.holders ?? []) {
+        const owner = assetOwner(await liveAsset(holder));
+        if (owner?.policy === 'public') return owner;
+        best ??= owner;
       }
-      const asset = await liveAsset(AssetId.parse(id));
-      return asset && { kind: 'asset', policy: openest(asset.playback_ids), asset };
+      return best;
     },
+    playlistOwner,
     stream: liveStream,
     broadcast: (id) => broadcasts.get(id),
     broadcastNow(id) {
@@ -108,6 +125,9 @@ export function createPlaybackDirectory(records: RecordSource, now?: () => numbe
     },
   };
 }
+
+const assetOwner = (asset: AssetRecord | null): Owner | null =>
+  asset && { kind: 'asset', policy: openest(asset.playback_ids), asset };
 
 /** The record decides: an index that still names a removed playback id opens nothing. */
 const policyOf = (entries: readonly PlaybackEntry[] | undefined, id: PlaybackId): PlaybackPolicy | null =>

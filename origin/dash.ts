@@ -1,0 +1,93 @@
+// MPEG-DASH manifests as an origin answers them at /{playback_id}.mpd: from the same records, timelines and tables as the playlists.
+import type { AssetRecord, BroadcastRecord, PlaybackPolicy } from '../platform/contract/records.ts';
+import { type DashManifest, writeDash } from '../platform/hls/dash.ts';
+import { liveDash, recordedDash, storedDash } from '../platform/hls/dash-periods.ts';
+import { NotPlayable, StreamStale } from './errors.ts';
+import type { LiveWindow } from './live-window.ts';
+import type { PlaybackDirectory, Shown } from './playback.ts';
+import { assetState, isRecorded, newestEpoch, playableRenditions } from './playback-info.ts';
+import type { Recording, Recordings } from './recordings.ts';
+import type { VodPlaylists } from './vod-playlists.ts';
+
+/** What this file needs of the live windows. */
+export interface DashWindows {
+  open(broadcast: BroadcastRecord): Promise<LiveWindow>;
+  isCutOff(window: LiveWindow): boolean;
+}
+
+export type ManifestAnswer = { text: string; policy: PlaybackPolicy; kind: 'live' | 'video' };
+
+export interface Dash {
+  /** @throws NotPlayable MediaPending MediaUnknown StreamStale StorageUnavailable */
+  manifest(shown: Shown): Promise<ManifestAnswer>;
+}
+
+export type DashDeps = {
+  directory: Pick<PlaybackDirectory, 'broadcastNow'>;
+  windows: DashWindows;
+  recordings: Recordings;
+  vod: VodPlaylists;
+  /** Wall clock, ms since the epoch. */
+  now?: () => number;
+};
+
+export const DASH_TYPE = 'application/dash+xml';
+
+export function createDash(deps: DashDeps): Dash {
+  const now = deps.now ?? Date.now;
+  const recorded = new WeakMap<Recording, string>();
+  const assetText = async (asset: AssetRecord): Promise<string> => {
+    if (assetState(asset) !== 'ready') throw new NotPlayable(assetState(asset));
+    if (!isRecorded(asset)) return textOf(await storedManifest(asset, deps.vod));
+    const recording = await deps.recordings.open(asset);
+    const known = recorded.get(recording);
+    if (known !== undefined) return known;
+    const { broadcast, segments } = recording;
+    const text = textOf(recordedDash(asset.content_id, segments, addressingOf(broadcast)));
+    recorded.set(recording, text);
+    return text;
+  };
+  return {
+    async manifest({ policy, ...shown }) {
+      if (shown.kind === 'asset') return { text: await assetText(shown.asset), policy, kind: 'video' };
+      if (shown.broadcast === null) throw new NotPlayable('waiting');
+      return { text: textOf(await liveManifest(shown.broadcast, deps, now())), policy, kind: 'live' };
+    },
+  };
+}
+
+/** Writers change often only where two workers race. */
+const addressingOf = ({ redundancy }: BroadcastRecord): DashManifest['addressing'] =>
+  redundancy === 'hot' ? 'list' : 'template';
+
+function textOf(manifest: DashManifest | null): string {
+  if (manifest === null) throw new NotPlayable('waiting');
+  return writeDash(manifest);
+}
+
+async function storedManifest(asset: AssetRecord, vod: VodPlaylists): Promise<DashManifest | null> {
+  const renditions = playableRenditions(asset) ?? [];
+  const tracks = renditions.map(async (stored) => ({ stored, index: await vod.table(asset, stored) }));
+  return storedDash(asset.content_id, await Promise.all(tracks));
+}
+
+async function liveManifest(shown: BroadcastRecord, deps: DashDeps, nowMs: number): Promise<DashManifest | null> {
+  if (newestEpoch(shown) === null) throw new NotPlayable(shown.status === 'ended' ? 'ended' : 'waiting');
+  const window = await deps.windows.open(shown);
+  if (shown.status === 'live' && shown.ingest !== null && deps.windows.isCutOff(window)) throw new StreamStale();
+  const newest = window.timeline.newest();
+  if (newest === null) throw new NotPlayable(shown.status === 'ended' ? 'ended' : 'waiting');
+  // A worker writes an epoch into the record before its first entry: a window ahead of the record means the record held here is old.
+  const isKnown = shown.epochs.some(({ epoch }) => epoch === newest.epoch);
+  const broadcast = isKnown ? shown : ((await deps.directory.broadcastNow(shown.id)) ?? shown);
+  window.noteEnd(broadcast.status === 'ended');
+  return liveDash({
+    content: broadcast.content_id,
+    epochs: broadcast.epochs,
+    segments: window.timeline.segments(),
+    windowS: window.timeline.capacity * window.targetS,
+    isEnded: window.isOver(),
+    nowMs,
+    addressing: addressingOf(broadcast),
+  });
+}

@@ -1,0 +1,122 @@
+// Pictures: which object stands behind thumbnail.jpg, poster.jpg and the storyboard of an upload, a recording, a clip, a running stream.
+import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
+import type { ContentId, WriterTag } from '../platform/contract/ids.ts';
+import { imageKey, livePictureKey, type ObjectKey } from '../platform/contract/object-keys.ts';
+import type { AssetRecord, BroadcastRecord } from '../platform/contract/records.ts';
+import { cutStoryboard } from '../platform/hls/storyboard.ts';
+import { MediaUnknown } from './errors.ts';
+import type { Shown } from './playback.ts';
+import { isRecorded, newestEpoch } from './playback-info.ts';
+import type { LiveTails, Recording, Recordings } from './recordings.ts';
+import { CACHE } from './replies.ts';
+
+export type ImageAnswer =
+  | { key: ObjectKey; type: string; cache: string }
+  /** Made here. */
+  | { text: string; type: string; cache: string };
+
+export interface Images {
+  /** @param name as in the address: `thumbnail.jpg`, `storyboard.vtt`, ... @throws MediaUnknown StorageUnavailable */
+  find(shown: Shown, name: string): Promise<ImageAnswer>;
+}
+
+export type ImagesDeps = { storage: Pick<ObjectStorage, 'head' | 'read'>; windows: LiveTails; recordings: Recordings };
+
+/** Of the newest picture of a running stream. */
+const LIVE_CACHE = 'public, max-age=5';
+const JPEG = 'image/jpeg';
+const VTT = 'text/vtt; charset=utf-8';
+/** Writer of a broadcast's sheets and storyboard (object-keys.ts). */
+const LIVE_WRITER = 'live' as WriterTag;
+/** A live worker cuts one picture in this much media. Unit: s. */
+const PICTURE_EVERY_S = 10;
+/** Places that are tried before there is no picture. */
+const MOST_TRIED = 3;
+
+export function createImages(deps: ImagesDeps): Images {
+  return {
+    async find(shown, name) {
+      if (shown.kind === 'stream') return await ofStream(deps, shown.broadcast, name);
+      const { asset } = shown;
+      if (isRecorded(asset)) return await ofRecorded(deps, asset, name);
+      // A clip of an upload shares the upload's pictures; a storyboard would be of the whole.
+      const isWhole = asset.range === null || !name.startsWith('storyboard');
+      if (asset.images_writer === null || !isWhole) throw new MediaUnknown('picture yet');
+      return { key: imageKey(asset.content_id, name, asset.images_writer), type: typeOf(name), cache: CACHE.image };
+    },
+  };
+}
+
+async function ofStream(deps: ImagesDeps, broadcast: BroadcastRecord | null, name: string): Promise<ImageAnswer> {
+  const isPicture = name === 'thumbnail.jpg' || name === 'poster.jpg';
+  if (broadcast === null || newestEpoch(broadcast) === null || !isPicture) throw new MediaUnknown('picture yet');
+  const { timeline } = await deps.windows.open(broadcast);
+  const numbers = [...timeline.segments()].filter(({ isGap }) => !isGap).map(({ msn }) => msn);
+  const step = stepOf(broadcast);
+  const marked = numbers.filter((msn) => msn % step === 0).reverse();
+  const first = broadcast.epochs[0]?.msn0 ?? 0;
+  const key = await firstStored(deps, broadcast.content_id, [...marked.slice(0, MOST_TRIED - 1), first]);
+  return { key, type: JPEG, cache: broadcast.status === 'ended' ? CACHE.image : LIVE_CACHE };
+}
+
+async function ofRecorded(deps: ImagesDeps, asset: AssetRecord, name: string): Promise<ImageAnswer> {
+  const { content_id: content, range } = asset;
+  if (name === 'storyboard.vtt' && range !== null) return await clippedStoryboard(deps, asset);
+  if (name.startsWith('storyboard')) {
+    return { key: imageKey(content, name, LIVE_WRITER), type: typeOf(name), cache: CACHE.image };
+  }
+  const { broadcast, segments } = await deps.recordings.open(asset);
+  const numbers = segments.map(({ segment }) => segment.msn);
+  const key = await firstStored(deps, content, thumbnailPlaces(numbers, stepOf(broadcast)));
+  return { key, type: JPEG, cache: CACHE.image };
+}
+
+/** The first pictures at or after the start; else the one before it, which shows what leads into a short clip. */
+export function thumbnailPlaces(numbers: readonly number[], step: number): number[] {
+  const [first] = numbers;
+  if (first === undefined) return [];
+  const marked = numbers.filter((msn) => msn % step === 0).slice(0, MOST_TRIED - 1);
+  return [...marked, Math.floor(first / step) * step, first].slice(0, MOST_TRIED + 1);
+}
+
+/** Segments from one live picture to the next. */
+const stepOf = ({ epochs }: BroadcastRecord): number =>
+  Math.max(1, Math.round(PICTURE_EVERY_S / (epochs[0]?.target_duration ?? PICTURE_EVERY_S)));
+
+/** The first of these live pictures that the store has. */
+async function firstStored({ storage }: ImagesDeps, content: ContentId, numbers: number[]): Promise<ObjectKey> {
+  for (const msn of new Set(numbers)) {
+    const key = livePictureKey(content, msn);
+    if (await isStored(storage, key)) return key;
+  }
+  throw new MediaUnknown('picture yet');
+}
+
+async function isStored(storage: Pick<ObjectStorage, 'head'>, key: ObjectKey): Promise<boolean> {
+  try {
+    await storage.head(key);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof ObjectMissing) return false;
+    throw thrown;
+  }
+}
+
+/** The broadcast's storyboard, cut to a clip of it. */
+async function clippedStoryboard(deps: ImagesDeps, asset: AssetRecord): Promise<ImageAnswer> {
+  const clip = await deps.recordings.open(asset);
+  const whole = await deps.recordings.open({ ...asset, range: null });
+  const { body } = await deps.storage.read(imageKey(asset.content_id, 'storyboard.vtt', LIVE_WRITER));
+  const text = cutStoryboard(body.toString('utf8'), offsetOf(clip, whole), lengthOf(clip));
+  return { text, type: VTT, cache: CACHE.image };
+}
+
+const lengthOf = ({ segments }: Recording): number => segments.reduce((sum, { durationS }) => sum + durationS, 0);
+
+/** Where the clip begins in the whole recording. Unit: s. */
+function offsetOf(clip: Recording, whole: Recording): number {
+  const from = clip.segments[0]?.segment.msn ?? 0;
+  return whole.segments.reduce((sum, { segment, durationS }) => (segment.msn < from ? sum + durationS : sum), 0);
+}
+
+const typeOf = (name: string): string => (name.endsWith('.vtt') ? VTT : JPEG);
