@@ -4,13 +4,15 @@ import type { Records } from '../platform/adapters/records.ts';
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { PlatformEvent } from '../platform/contract/events.ts';
 import type { AssetId, UploadId } from '../platform/contract/ids.ts';
-import { indexPrefix, mediaPrefix, type ObjectKey, uploadPrefix } from '../platform/contract/object-keys.ts';
+import { uploadPrefix } from '../platform/contract/object-keys.ts';
 import type { AssetRecord } from '../platform/contract/records.ts';
 import { leases as leaseNames } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { delay } from '../platform/runtime/waits.ts';
+import { type Contents, removePrefix } from './contents.ts';
 import { NotAllowedNow, NotFound } from './errors.ts';
+import type { Recordings } from './recordings.ts';
 import { replaceRecord, requireMatch } from './versions.ts';
 import type { Progress } from './views.ts';
 import type { VodJobs } from './vod-jobs.ts';
@@ -18,6 +20,8 @@ import type { VodJobs } from './vod-jobs.ts';
 export type AssetsDeps = {
   records: Pick<Records, 'get' | 'update' | 'replace' | 'remove' | 'list'>;
   storage: Pick<ObjectStorage, 'list' | 'delete'>;
+  contents: Contents;
+  recordings: Pick<Recordings, 'forget'>;
   vodJobs: VodJobs;
   /** Token of whoever holds a lease, or null. */
   holder: (lease: string) => Promise<string | null>;
@@ -45,7 +49,7 @@ export interface Assets {
   cancel(id: AssetId): Promise<AssetRecord>;
   /** An errored asset goes to the queue again; finished renditions are kept. @throws NotAllowedNow */
   retry(id: AssetId, requestId: string): Promise<AssetRecord>;
-  /** Hides the asset, removes its objects, then its record. Harmless when repeated. */
+  /** Hides the asset, leaves its content (whose objects go with the last holder), then removes the record. Harmless when repeated. */
   remove(id: AssetId): Promise<void>;
   /** The rest of remove() for a record that says `deleting`. @returns false while a worker still holds it */
   finishRemoval(asset: AssetRecord): Promise<boolean>;
@@ -55,18 +59,6 @@ export interface Assets {
 
 /** How long a worker gets to stop before its objects are removed. Unit: ms. */
 const WORKER_STOP_MS = 5_000;
-const DELETE_BATCH = 500;
-
-async function removePrefix(storage: AssetsDeps['storage'], prefix: string): Promise<void> {
-  let batch: ObjectKey[] = [];
-  for await (const entry of storage.list(prefix)) {
-    batch.push(entry.key);
-    if (batch.length < DELETE_BATCH) continue;
-    await storage.delete(batch);
-    batch = [];
-  }
-  if (batch.length > 0) await storage.delete(batch);
-}
 
 async function follow(deps: AssetsDeps, what: string, asset: AssetId, step: () => Promise<unknown>): Promise<void> {
   try {
@@ -96,8 +88,8 @@ async function finishRemoval(deps: AssetsDeps, asset: AssetRecord): Promise<bool
     if (Date.now() > deadline) return false;
     await delay(100);
   }
-  await removePrefix(storage, mediaPrefix(asset.content_id));
-  await removePrefix(storage, indexPrefix(asset.content_id));
+  await deps.recordings.forget(asset);
+  await deps.contents.leave(asset.content_id, asset.id);
   if (asset.source.type === 'upload') {
     if (!asset.source.complete) await deps.abandonUpload(asset.source.upload_id);
     await removePrefix(storage, uploadPrefix(asset.source.upload_id));

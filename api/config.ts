@@ -25,6 +25,8 @@ export type ApiConfig = {
   uploadExpiryMs: number;
   diskReserveBytes: number;
   reconnectWindowS: number;
+  /** How far viewers can rewind where a stream does not say. */
+  liveWindowS: number;
   storage: StorageSettings;
 };
 
@@ -60,6 +62,7 @@ export function pickApiConfig(settings: Settings): ApiConfig {
     uploadExpiryMs: settings.UPLOAD_EXPIRY_S * 1_000,
     diskReserveBytes: settings.DISK_RESERVE_BYTES,
     reconnectWindowS: settings.RECONNECT_WINDOW_S,
+    liveWindowS: settings.LIVE_WINDOW_S,
     storage: storageSettingsOf(settings),
   };
 }

@@ -1,6 +1,6 @@
 // One API route as data: the router and the OpenAPI document are both made from these, so they cannot disagree.
 import type { z } from 'zod';
-import { RequestInvalid } from './errors.ts';
+import { NotFound, RequestInvalid } from './errors.ts';
 
 /** A request as the router hands it over, unparsed. */
 export type RawCall = {
@@ -10,7 +10,12 @@ export type RawCall = {
   ifMatch: string | null;
   requestId: string;
 };
-export type Call<B, Q> = Omit<RawCall, 'body' | 'query'> & { body: B; query: Q };
+export type Call<B, Q> = Omit<RawCall, 'body' | 'query'> & {
+  body: B;
+  query: Q;
+  /** The body of an endpoint with `raw`; else empty. */
+  bytes: Buffer;
+};
 /** `data` goes into the envelope; `nextCursor` makes it a list. */
 export type Answer<R> = { data: R; etag?: string; nextCursor?: string | null };
 
@@ -30,6 +35,8 @@ type Described = {
   isOpen?: boolean;
   /** The answer is not wrapped in `data`. */
   isBare?: boolean;
+  /** The body is a file, no JSON. */
+  raw?: { types: string[]; maxBytes: number };
 };
 export type Endpoint = Described & {
   bodySchema: z.ZodType | null;
@@ -49,6 +56,18 @@ export function parseInput<S extends z.ZodType>(schema: S, given: unknown): z.ou
   throw new RequestInvalid(
     result.error.issues.map((issue) => `${issue.path.length > 0 ? `${issue.path.join('.')}: ` : ''}${issue.message}`),
   );
+}
+
+/** An id from the path. @throws NotFound for one that cannot exist */
+export function idIn<S extends z.ZodType>(
+  call: Pick<RawCall, 'params'>,
+  name: string,
+  schema: S,
+  what: string,
+): z.output<S> {
+  const parsed = schema.safeParse(call.params[name]);
+  if (!parsed.success) throw new NotFound(what);
+  return parsed.data;
 }
 
 /** Makes an endpoint whose handler sees parsed types; a missing body counts as `{}`. Answers are stripped to their schema. */
@@ -72,6 +91,7 @@ export function endpoint<B extends z.ZodType, Q extends z.ZodType, R extends z.Z
         ...raw,
         body: (body ? parseInput(body, raw.body ?? {}) : undefined) as z.output<B>,
         query: (query ? parseInput(query, raw.query) : undefined) as z.output<Q>,
+        bytes: Buffer.isBuffer(raw.body) ? raw.body : Buffer.alloc(0),
       });
       if (!response || answer.data === null) return answer;
       const data = Array.isArray(answer.data)

@@ -1,39 +1,36 @@
 // Every route of the REST API. What each does is in its noun's file; here stand path, schemas and words.
 import { z } from 'zod';
-import { AssetId, StreamId, UploadId } from '../platform/contract/ids.ts';
-import type { AssetRecord, StreamRecord } from '../platform/contract/records.ts';
+import { AssetId, UploadId } from '../platform/contract/ids.ts';
+import type { AssetRecord } from '../platform/contract/records.ts';
 import type { Assets, Versioned } from './assets.ts';
-import { type Endpoint, endpoint, type RawCall } from './endpoint.ts';
-import { NotFound } from './errors.ts';
+import type { Clips } from './clips.ts';
+import { type Endpoint, endpoint, idIn, type RawCall } from './endpoint.ts';
 import type { JobControl } from './job-control.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { openApiDocument } from './openapi.ts';
 import type { OverviewSource } from './overview.ts';
 import * as schemas from './schemas.ts';
+import { streamEndpoints } from './stream-endpoints.ts';
 import type { Uploads } from './uploads.ts';
-import { assetView, streamView, uploadView } from './views.ts';
+import { assetView, uploadView } from './views.ts';
 
 export type ApiParts = {
   uploads: Pick<Uploads, 'create' | 'get' | 'list' | 'offset' | 'cancel'>;
   assets: Assets;
+  clips: Clips;
   streams: LiveStreams;
   jobs: JobControl;
   overview: OverviewSource;
   rtmpUrl: string;
+  /** How far viewers can rewind where a stream does not say. Unit: s. */
+  liveWindowS: number;
   publicUrl: string;
   /** First half of the admin token. */
   tokenId: string;
 };
 
-/** An id from the path; one that cannot exist is not found. */
-function idIn<S extends z.ZodType>(call: Pick<RawCall, 'params'>, name: string, schema: S, what: string): z.output<S> {
-  const parsed = schema.safeParse(call.params[name]);
-  if (!parsed.success) throw new NotFound(what);
-  return parsed.data;
-}
 const assetIn = (call: Pick<RawCall, 'params'>) => idIn(call, 'asset_id', AssetId, 'asset');
 const uploadIn = (call: Pick<RawCall, 'params'>) => idIn(call, 'upload_id', UploadId, 'upload');
-const streamIn = (call: Pick<RawCall, 'params'>) => idIn(call, 'live_stream_id', StreamId, 'live stream');
 
 function uploadEndpoints({ uploads }: ApiParts): Endpoint[] {
   const path = '/video/v1/uploads';
@@ -158,7 +155,7 @@ function assetActions(
       path: `${path}/:asset_id`,
       operation: 'deleteAsset',
       tag,
-      summary: 'Delete an asset and its objects.',
+      summary: 'Delete an asset. Its objects go when no other asset or clip shows them.',
       status: 204,
       refusals: [404],
       async handle(call) {
@@ -191,117 +188,24 @@ function assetActions(
   ];
 }
 
-const STREAMS = '/video/v1/live-streams';
-
-function streamEndpoints({ streams, rtmpUrl }: ApiParts): Endpoint[] {
-  const tag = 'live-streams';
-  const response = schemas.StreamView;
-  const view = async (stream: StreamRecord) => streamView(stream, await streams.state(stream), rtmpUrl);
-  const versioned = async ({ value, etag }: Versioned<StreamRecord>) => ({ data: await view(value), etag });
+function clipEndpoints({ assets, clips }: ApiParts): Endpoint[] {
   return [
     endpoint({
       method: 'post',
-      path: STREAMS,
-      operation: 'createLiveStream',
-      tag,
-      summary: 'Make a live stream. Its stream key is shown in this answer alone.',
+      path: '/video/v1/clips',
+      operation: 'createClip',
+      tag: 'assets',
+      summary:
+        'Make an asset of a range of another asset or of a live stream, without encoding; it can be played at once. Start and end are widened to whole segments, and `clip.actual` says to what.',
       status: 201,
-      body: schemas.StreamCreate,
-      response: schemas.StreamWithKey,
+      refusals: [404, 409],
+      body: schemas.ClipCreate,
+      response: schemas.AssetView,
       async handle({ body }) {
-        const made = await streams.create(body);
-        return { data: { ...(await view(made.value)), stream_key: made.streamKey }, etag: made.etag };
+        const { value, etag } = await clips.create(body);
+        return { data: assetView(value, await assets.progress(value.id)), etag };
       },
     }),
-    endpoint({
-      method: 'get',
-      path: STREAMS,
-      operation: 'listLiveStreams',
-      tag,
-      summary: 'Live streams, newest first.',
-      status: 200,
-      query: schemas.ListQuery,
-      response,
-      async handle({ query }) {
-        const page = await streams.list(query.limit, query.cursor ?? null);
-        return { data: await Promise.all(page.values.map(view)), nextCursor: page.nextCursor };
-      },
-    }),
-    endpoint({
-      method: 'get',
-      path: `${STREAMS}/:live_stream_id`,
-      operation: 'getLiveStream',
-      tag,
-      summary: 'One live stream: status, viewers, bit rate.',
-      status: 200,
-      refusals: [404],
-      response,
-      handle: async (call) => versioned(await streams.get(streamIn(call))),
-    }),
-    endpoint({
-      method: 'patch',
-      path: `${STREAMS}/:live_stream_id`,
-      operation: 'changeLiveStream',
-      tag,
-      summary: 'Change the version named in If-Match; a running broadcast keeps its latency mode.',
-      status: 200,
-      refusals: [404, 412, 428],
-      body: schemas.StreamChange,
-      response,
-      handle: async (call) => versioned(await streams.change(streamIn(call), call.body, call.ifMatch)),
-    }),
-    ...streamActions({ streams, rtmpUrl }),
-  ];
-}
-
-function streamActions({ streams, rtmpUrl }: Pick<ApiParts, 'streams' | 'rtmpUrl'>): Endpoint[] {
-  const tag = 'live-streams';
-  const view = async (stream: StreamRecord) => streamView(stream, await streams.state(stream), rtmpUrl);
-  const enabling = (isEnabled: boolean): Endpoint =>
-    endpoint({
-      method: 'put',
-      path: `${STREAMS}/:live_stream_id/${isEnabled ? 'enable' : 'disable'}`,
-      operation: isEnabled ? 'enableLiveStream' : 'disableLiveStream',
-      tag,
-      summary: isEnabled ? 'Accept publishers again.' : 'Refuse publishers and cut off the present one.',
-      status: 200,
-      refusals: [404],
-      response: schemas.StreamView,
-      async handle(call) {
-        const { value, etag } = await streams.setEnabled(streamIn(call), isEnabled);
-        return { data: await view(value), etag };
-      },
-    });
-  return [
-    endpoint({
-      method: 'delete',
-      path: `${STREAMS}/:live_stream_id`,
-      operation: 'deleteLiveStream',
-      tag,
-      summary: 'Cut the publisher off and delete the stream; recordings stay.',
-      status: 204,
-      refusals: [404],
-      async handle(call) {
-        await streams.remove(streamIn(call));
-        return { data: null };
-      },
-    }),
-    endpoint({
-      method: 'post',
-      path: `${STREAMS}/:live_stream_id/reset-stream-key`,
-      operation: 'resetStreamKey',
-      tag,
-      summary: 'Make a new stream key, shown in this answer alone; the old one is refused at once.',
-      status: 200,
-      refusals: [404],
-      response: schemas.StreamWithKey,
-      async handle(call) {
-        const made = await streams.resetKey(streamIn(call));
-        return { data: { ...(await view(made.value)), stream_key: made.streamKey }, etag: made.etag };
-      },
-    }),
-    enabling(true),
-    enabling(false),
   ];
 }
 
@@ -355,6 +259,7 @@ export function createEndpoints(parts: ApiParts): Endpoint[] {
   const all = [
     ...uploadEndpoints(parts),
     ...assetEndpoints(parts),
+    ...clipEndpoints(parts),
     ...streamEndpoints(parts),
     ...operationsEndpoints(parts),
   ];

@@ -1,10 +1,10 @@
 // Cancel and retry of a job, as the status page asks: turned into the same on what the job works on.
 
 import type { Records } from '../platform/adapters/records.ts';
-import type { PlatformEvent } from '../platform/contract/events.ts';
 import { AssetId, BroadcastId } from '../platform/contract/ids.ts';
 import type { Assets } from './assets.ts';
 import { NotAllowedNow, NotFound } from './errors.ts';
+import type { LiveStreams } from './live-streams.ts';
 
 export interface JobControl {
   /** @throws NotFound NotAllowedNow */
@@ -15,7 +15,7 @@ export interface JobControl {
 export type JobControlDeps = {
   assets: Pick<Assets, 'cancel' | 'retry'>;
   records: Pick<Records, 'get'>;
-  publish: (event: PlatformEvent) => Promise<void>;
+  streams: Pick<LiveStreams, 'complete'>;
 };
 
 /** `vod:{asset}:{round}` and `live:{broadcast}:{term}` (contract/jobs.ts). */
@@ -32,7 +32,7 @@ export function createJobControl(deps: JobControlDeps): JobControl {
     const found = id.success ? await deps.records.get('broadcast', id.data) : null;
     if (!found) throw new NotFound('job');
     if (found.value.status === 'ended') throw new NotAllowedNow('this broadcast is over');
-    await deps.publish({ type: 'kick', id: found.value.stream_id });
+    await deps.streams.complete(found.value.stream_id);
   }
   return {
     async cancel(queue, jobId) {

@@ -61,11 +61,20 @@ function answerSchema(item: Endpoint): Json | null {
   };
 }
 
+function requestBodyOf(item: Endpoint): Json {
+  if (item.raw !== undefined) {
+    const content = Object.fromEntries(item.raw.types.map((type) => [type, { schema: { contentMediaType: type } }]));
+    return { requestBody: { required: true, content } };
+  }
+  if (item.bodySchema === null) return {};
+  return { requestBody: { content: { 'application/json': { schema: jsonSchema(item.bodySchema, 'input') } } } };
+}
+
 function operationOf(item: Endpoint): Json {
   const schema = answerSchema(item);
   const success: Json = { description: item.status === 204 ? 'Done.' : 'As asked.' };
   if (schema) success['content'] = { 'application/json': { schema } };
-  const takesInput = item.bodySchema !== null || item.querySchema !== null;
+  const takesInput = item.bodySchema !== null || item.querySchema !== null || item.raw !== undefined;
   const statuses = [...(item.isOpen ? [] : [401]), ...(takesInput ? [422] : []), ...(item.refusals ?? [])].sort();
   const refusals = statuses.map((status) => [
     String(status),
@@ -80,9 +89,7 @@ function operationOf(item: Endpoint): Json {
     summary: item.summary,
     ...(item.isOpen ? { security: [] } : {}),
     parameters: parametersOf(item),
-    ...(item.bodySchema
-      ? { requestBody: { content: { 'application/json': { schema: jsonSchema(item.bodySchema, 'input') } } } }
-      : {}),
+    ...requestBodyOf(item),
     responses: { [String(item.status)]: success, ...Object.fromEntries(refusals) },
   };
 }

@@ -7,6 +7,7 @@ import type { AssetRecord, StreamRecord } from '../platform/contract/records.ts'
 import type { Assets } from './assets.ts';
 import type { LiveStreams } from './live-streams.ts';
 import type { NodeSource, Presence } from './presence.ts';
+import { renditionsIn, runningIn } from './stream-view.ts';
 import { isPlayable, progressOf } from './views.ts';
 
 /** A job as the queue lists it. */
@@ -54,6 +55,8 @@ async function assetRow(deps: OverviewDeps, asset: AssetRecord): Promise<Overvie
     errors: asset.errors,
     duration_s: asset.duration_s,
     size_bytes: asset.size_bytes,
+    source_type: asset.source.type,
+    source_title: null,
     created_at: asset.created_at,
     ...deps.presence.links(asset.playback_ids),
   };
@@ -61,17 +64,46 @@ async function assetRow(deps: OverviewDeps, asset: AssetRecord): Promise<Overvie
 
 async function streamRow(deps: OverviewDeps, stream: StreamRecord): Promise<OverviewStream> {
   const state = await deps.streams.state(stream);
+  const running = runningIn(state);
+  const fault = running?.fault ?? null;
   return {
     id: stream.id,
     title: stream.title,
     status: state.status,
     latency_mode: stream.latency_mode,
+    transcode: stream.transcode,
+    redundancy: stream.redundancy,
+    record: stream.record,
+    has_backup_key: stream.backup_key_hash !== null,
+    publishing_key: running?.ingest?.key ?? null,
+    has_standby: state.signal?.has_standby ?? false,
+    is_away: running !== null && running.ingest === null,
     viewer_count: state.viewerCount,
     bitrate: state.bitrateBps,
+    health: state.signal?.health ?? 'unknown',
+    advice: state.signal?.advice ?? [],
+    renditions: renditionsIn(state),
+    lag_s: state.encodes[0]?.lag_s ?? null,
+    fault: fault === null ? null : fault.messages.join('; ') || fault.type,
     broadcast_id: stream.broadcast_id,
     created_at: stream.created_at,
     ...deps.presence.links(stream.playback_ids),
   };
+}
+
+/** Titles of what recordings and clips were made of, where it is among the newest. */
+function withSources(rows: OverviewAsset[], assets: AssetRecord[], streams: StreamRecord[]): OverviewAsset[] {
+  const titles = new Map([
+    ...streams.map(({ id, title }) => [id as string, title] as const),
+    ...streams.map(({ broadcast_id, title }) => [broadcast_id as string | null, title] as const),
+    ...assets.map(({ id, title }) => [id as string, title] as const),
+  ]);
+  return rows.map((row, at) => {
+    const source = assets[at]?.source;
+    if (source === undefined || source.type === 'upload') return row;
+    const from = source.type === 'live' ? source.stream_id : (source.asset_id ?? source.broadcast_id);
+    return { ...row, source_title: titles.get(from) ?? null };
+  });
 }
 
 function jobRow(job: JobRow, assets: OverviewAsset[]): OverviewJob {
@@ -99,7 +131,8 @@ async function makeOverview(deps: OverviewDeps): Promise<Overview> {
     deps.jobs('vod', NEWEST),
     deps.jobs('live', NEWEST),
   ]);
-  const assets = await Promise.all(assetPage.values.map((asset) => assetRow(deps, asset)));
+  const rows = await Promise.all(assetPage.values.map((asset) => assetRow(deps, asset)));
+  const assets = withSources(rows, assetPage.values, streamPage.values);
   const streams = await Promise.all(streamPage.values.map((stream) => streamRow(deps, stream)));
   const jobs = [...vod, ...live].map((job) => jobRow(job, assets)).sort((a, b) => b.created_at - a.created_at);
   const nodes = ROLES.flatMap((role) => deps.nodes.nodes(role)).map((node) => ({

@@ -1,5 +1,5 @@
 // What the registry says is on: viewers over all edges, publishers' bit rates, where viewers find an edge.
-import type { NodeInfo, Role } from '../platform/contract/nodes.ts';
+import type { LiveEncode, NodeInfo, Role, StreamSignal } from '../platform/contract/nodes.ts';
 import type { PlaybackEntry } from '../platform/contract/records.ts';
 import { embedPath, watchPath } from '../platform/contract/routes.ts';
 
@@ -7,10 +7,17 @@ export interface NodeSource {
   nodes(role: Role): NodeInfo[];
 }
 
+/** What one worker says of a broadcast it carries. */
+export type PlacedEncode = LiveEncode & { node: string };
+
 export interface Presence {
   viewers(playbackIds: PlaybackEntry[]): number;
   /** Unit: bit/s. */
   bitrate(stream: string): number;
+  /** What the ingest doctor says; of the node that carries the broadcast where several know the stream. */
+  signal(stream: string, ingestNode: string | null): StreamSignal | null;
+  /** Workers that carry a broadcast, the leader first. */
+  encodes(broadcast: string): PlacedEncode[];
   /** Absolute watch and embed addresses on the first edge; null without an edge or a playback id. */
   links(playbackIds: PlaybackEntry[]): {
     playback_id: string | null;
@@ -31,6 +38,18 @@ export function createPresence(source: NodeSource, edgePublicUrls: string[]): Pr
     viewers: (playbackIds) =>
       sum(source.nodes('edge').flatMap((node) => playbackIds.map((entry) => node.viewers?.[entry.id]))),
     bitrate: (stream) => sum(source.nodes('ingest').map((node) => node.bitrates?.[stream])),
+    signal(stream, ingestNode) {
+      const found = source.nodes('ingest').filter((node) => node.signals?.[stream] !== undefined);
+      return (found.find((node) => node.id === ingestNode) ?? found[0])?.signals?.[stream] ?? null;
+    },
+    encodes: (broadcast) =>
+      source
+        .nodes('transcoder')
+        .flatMap((node) => {
+          const encode = node.encodes?.[broadcast];
+          return encode === undefined ? [] : [{ ...encode, node: node.id }];
+        })
+        .sort((a, b) => Number(a.place === 'hot') - Number(b.place === 'hot')),
     links(playbackIds) {
       const id = playbackIds.find((entry) => entry.policy === 'public')?.id ?? playbackIds[0]?.id ?? null;
       const edge = firstEdge();

@@ -1,13 +1,13 @@
 // Rules of repair over records in hand and a clock in hand: what is touched, when, and what is left alone.
 import { describe, expect, test } from 'vitest';
-import type { AssetId, BroadcastId, UploadId } from '../platform/contract/ids.ts';
-import type { AssetRecord, BroadcastRecord, UploadRecord } from '../platform/contract/records.ts';
+import type { AssetId, UploadId } from '../platform/contract/ids.ts';
+import type { AssetRecord, UploadRecord } from '../platform/contract/records.ts';
 import { silentLogger } from '../platform/runtime/log.ts';
-import { ABANDONED_MS, createReconciler, type OpenThing, ORPHAN_MS, type ReconcilerDeps } from './reconciler.ts';
+import { idleBroadcasts } from '../test/support/broadcast-repairs.ts';
+import { createReconciler, type OpenThing, ORPHAN_MS, type ReconcilerDeps } from './reconciler.ts';
 
 const ASSET = 'A'.repeat(22) as AssetId;
 const UPLOAD = 'U'.repeat(22) as UploadId;
-const BROADCAST = 'B'.repeat(22) as BroadcastId;
 
 const asset = (more: Partial<AssetRecord> = {}) =>
   ({
@@ -21,15 +21,6 @@ const asset = (more: Partial<AssetRecord> = {}) =>
   }) as AssetRecord;
 const upload = (more: Partial<UploadRecord> = {}) =>
   ({ id: UPLOAD, asset_id: ASSET, status: 'waiting', length: 10, expires_at: 1e9, ...more }) as UploadRecord;
-const broadcast = (more: Partial<BroadcastRecord> = {}) =>
-  ({
-    id: BROADCAST,
-    status: 'live',
-    reconnect_window_s: 10,
-    ingest: { node: 'N', session: 'S', since: 0 },
-    ...more,
-  }) as BroadcastRecord;
-
 function create(given: Partial<ReconcilerDeps>, things: OpenThing[]) {
   const done: string[] = [];
   const clock = { ms: 1_000 };
@@ -37,8 +28,7 @@ function create(given: Partial<ReconcilerDeps>, things: OpenThing[]) {
   const deps: ReconcilerDeps = {
     asset: async () => null,
     upload: async () => null,
-    stream: async () => null,
-    broadcast: async () => null,
+    ...idleBroadcasts,
     async *everything() {
       yield* things;
     },
@@ -55,9 +45,6 @@ function create(given: Partial<ReconcilerDeps>, things: OpenThing[]) {
     storedBytes: async () => 0,
     completeUpload: note('complete'),
     expireUpload: note('expire'),
-    finishStreamRemoval: async () => done.push('finish stream removal') > 0,
-    isIngestAlive: () => false,
-    endBroadcast: note('end'),
     now: () => clock.ms,
     repaired: () => undefined,
     log: silentLogger,
@@ -181,39 +168,6 @@ describe('uploads', () => {
     const it = create({ upload: async () => upload(), ...given }, theUpload);
     await it.passAt(1_000);
     expect(it.done).toEqual(expected);
-  });
-});
-
-describe('broadcasts', () => {
-  const theBroadcast: OpenThing[] = [{ kind: 'broadcast', id: BROADCAST }];
-  const limit = 10_000 + ABANDONED_MS;
-
-  test('live without its ingest is ended after window and grace', async () => {
-    const it = create({ broadcast: async () => broadcast() }, theBroadcast);
-    await it.passAt(0);
-    await it.passAt(limit - 1);
-    expect(it.done).toEqual([]);
-    await it.passAt(limit);
-    expect(it.done).toEqual(['end']);
-  });
-
-  const tended: [string, Partial<ReconcilerDeps>][] = [
-    ['its ingest lives', { isIngestAlive: () => true }],
-    ['the registry does not answer', { isIngestAlive: () => null }],
-    ['a worker closes it', { broadcast: async () => broadcast({ status: 'ending' }), hasHolder: async () => true }],
-  ];
-  test.each(tended)('is left alone while %s', async (_name, given) => {
-    const it = create({ broadcast: async () => broadcast(), ...given }, theBroadcast);
-    await it.passAt(0);
-    await it.passAt(10 * limit);
-    expect(it.done).toEqual([]);
-  });
-
-  test('ending without a worker is ended', async () => {
-    const it = create({ broadcast: async () => broadcast({ status: 'ending', ingest: null }) }, theBroadcast);
-    await it.passAt(0);
-    await it.passAt(limit);
-    expect(it.done).toEqual(['end']);
   });
 });
 

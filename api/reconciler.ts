@@ -1,25 +1,26 @@
 // Puts right what broke off between two steps: records say what should be, this makes queue, objects and dependent records follow.
 // One api process does it, under the lease `reconciler`. Nothing here is needed while all goes well.
-import type { AssetId, BroadcastId, StreamId, UploadId } from '../platform/contract/ids.ts';
-import type { AssetRecord, BroadcastRecord, StreamRecord, UploadRecord } from '../platform/contract/records.ts';
+import type { AssetId, BroadcastId, ContentId, StreamId, UploadId } from '../platform/contract/ids.ts';
+import type { AssetRecord, UploadRecord } from '../platform/contract/records.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import type { Logger } from '../platform/runtime/log.ts';
+import { BroadcastRepairs, type BroadcastRepairsDeps, type NextLook } from './broadcast-repairs.ts';
+import { Forsaken } from './forsaken.ts';
 
 export type OpenThing =
   | { kind: 'asset'; id: AssetId }
   | { kind: 'upload'; id: UploadId }
   | { kind: 'stream'; id: StreamId }
-  | { kind: 'broadcast'; id: BroadcastId };
+  | { kind: 'broadcast'; id: BroadcastId }
+  | { kind: 'content'; id: ContentId };
 
 /** What happened to the last job of an asset; null: the queue knows none, or one is open. */
 export type FailedJob = { finishedAt: number; reason: string };
 
-export interface ReconcilerDeps {
+export interface ReconcilerDeps extends BroadcastRepairsDeps {
   /** Records of a kind by id; null when missing. */
   asset(id: AssetId): Promise<AssetRecord | null>;
   upload(id: UploadId): Promise<UploadRecord | null>;
-  stream(id: StreamId): Promise<StreamRecord | null>;
-  broadcast(id: BroadcastId): Promise<BroadcastRecord | null>;
   /** Every id of the store, in any order. */
   everything(): AsyncIterable<OpenThing>;
   /** Broadcasts that Redis lists as live: one command. */
@@ -29,7 +30,7 @@ export interface ReconcilerDeps {
   /** Changes whenever the Redis index was built anew; null while it is missing. */
   indexMark(): Promise<string | null>;
 
-  hasHolder(lease: { vod: AssetId } | { live: BroadcastId } | { upload: UploadId }): Promise<boolean>;
+  hasHolder(lease: { vod: AssetId } | { upload: UploadId }): Promise<boolean>;
   hasOpenJob(asset: AssetRecord): Promise<boolean>;
   lastFailure(asset: AssetRecord): Promise<FailedJob | null>;
   enqueue(asset: AssetRecord): Promise<void>;
@@ -40,12 +41,6 @@ export interface ReconcilerDeps {
   storedBytes(upload: UploadRecord): Promise<number>;
   completeUpload(id: UploadId): Promise<void>;
   expireUpload(id: UploadId): Promise<void>;
-  finishStreamRemoval(stream: StreamRecord): Promise<boolean>;
-  /** Null while the registry does not answer. */
-  isIngestAlive(node: string): boolean | null;
-  endBroadcast(id: BroadcastId): Promise<void>;
-
-  now(): number;
   repaired(kind: string): void;
   log: Logger;
 }
@@ -64,16 +59,16 @@ const PASSES_PER_LIST = 5;
 const PASSES_PER_HOUR = 1_800;
 /** A worker that lost its lease to an emptied Redis takes it again within this; only then is an asset an orphan. Unit: ms. */
 export const ORPHAN_MS = 4_000;
-/** Beyond the reconnect window. Unit: ms. */
-export const ABANDONED_MS = 15_000;
 
 const keyOf = (thing: OpenThing): string => `${thing.kind}:${thing.id}`;
 
 class RecordReconciler implements Reconciler {
   private readonly deps: ReconcilerDeps;
   private readonly open = new Map<string, OpenThing>();
-  /** Since when a thing has looked forsaken. Unit: ms. */
-  private readonly forsakenSince = new Map<string, number>();
+  /** Open things that want no look before this time. Unit: ms. */
+  private readonly notBefore = new Map<string, number>();
+  private readonly forsaken: Forsaken;
+  private readonly broadcasts: BroadcastRepairs;
   /** Found finished by a scan: not read again until touched, or an hour later. */
   private readonly settled = new Set<string>();
   private passes = 0;
@@ -81,17 +76,9 @@ class RecordReconciler implements Reconciler {
 
   constructor(deps: ReconcilerDeps) {
     this.deps = deps;
-  }
-
-  /** True once `key` has been forsaken for `ms` in each look. */
-  private isForsaken(key: string, isNow: boolean, ms: number): boolean {
-    if (!isNow) {
-      this.forsakenSince.delete(key);
-      return false;
-    }
-    const since = this.forsakenSince.get(key) ?? this.deps.now();
-    this.forsakenSince.set(key, since);
-    return this.deps.now() - since >= ms;
+    this.forsaken = new Forsaken(deps.now);
+    const report = (kind: string, id: string) => this.report(kind, id);
+    this.broadcasts = new BroadcastRepairs(deps, this.forsaken, report, (id) => this.touch({ kind: 'broadcast', id }));
   }
 
   private report(kind: string, id: string): void {
@@ -111,8 +98,7 @@ class RecordReconciler implements Reconciler {
     if (asset.source.type !== 'upload') return false;
     if (!asset.source.complete) return await this.checkUnfilled(asset, asset.source.upload_id);
     const isForgotten = !(await this.deps.hasHolder({ vod: id })) && !(await this.deps.hasOpenJob(asset));
-    if (!this.isForsaken(`asset:${id}`, isForgotten, ORPHAN_MS)) return true;
-    this.forsakenSince.delete(`asset:${id}`);
+    if (!this.forsaken.isFor(`asset:${id}`, isForgotten, ORPHAN_MS)) return true;
     await this.resume(asset);
     return true;
   }
@@ -133,9 +119,7 @@ class RecordReconciler implements Reconciler {
       this.open.set(`upload:${uploadId}`, { kind: 'upload', id: uploadId });
       return true;
     }
-    const key = `unfilled:${asset.id}`;
-    if (!this.isForsaken(key, true, ORPHAN_MS)) return true;
-    this.forsakenSince.delete(key);
+    if (!this.forsaken.isFor(`unfilled:${asset.id}`, true, ORPHAN_MS)) return true;
     if (upload?.status === 'asset_created') await this.deps.completeUpload(uploadId);
     else await this.deps.removeAsset(asset.id);
     this.report('asset-without-upload', asset.id);
@@ -157,50 +141,25 @@ class RecordReconciler implements Reconciler {
     return false;
   }
 
-  private async checkStream(id: StreamId): Promise<boolean> {
-    const stream = await this.deps.stream(id);
-    if (stream === null || stream.status !== 'deleting') return false;
-    const isDone = await this.deps.finishStreamRemoval(stream);
-    if (isDone) this.report('stream-deletion', id);
-    return !isDone;
-  }
-
-  private async checkBroadcast(id: BroadcastId): Promise<boolean> {
-    const broadcast = await this.deps.broadcast(id);
-    if (broadcast === null) return false;
-    if (broadcast.status === 'ended') {
-      // Only the note in the live list may be left over.
-      await this.deps.endBroadcast(id);
-      return false;
-    }
-    const isTended = await this.isBroadcastTended(broadcast);
-    if (isTended === null) return true;
-    const limitMs = broadcast.reconnect_window_s * 1_000 + ABANDONED_MS;
-    if (!this.isForsaken(`broadcast:${id}`, !isTended, limitMs)) return true;
-    this.forsakenSince.delete(`broadcast:${id}`);
-    await this.deps.endBroadcast(id);
-    this.report('broadcast-abandoned', id);
-    return false;
-  }
-
-  /** Live: an ingest node carries it. Ending: a worker still closes it. Null: nobody can tell now. */
-  private async isBroadcastTended(broadcast: BroadcastRecord): Promise<boolean | null> {
-    if (broadcast.status === 'ending') return await this.deps.hasHolder({ live: broadcast.id });
-    return broadcast.ingest === null ? false : this.deps.isIngestAlive(broadcast.ingest.node);
-  }
-
-  private check(thing: OpenThing): Promise<boolean> {
+  private check(thing: OpenThing): Promise<NextLook> {
     if (thing.kind === 'asset') return this.checkAsset(thing.id);
     if (thing.kind === 'upload') return this.checkUpload(thing.id);
-    return thing.kind === 'stream' ? this.checkStream(thing.id) : this.checkBroadcast(thing.id);
+    if (thing.kind === 'stream') return this.broadcasts.checkStream(thing.id);
+    return thing.kind === 'broadcast'
+      ? this.broadcasts.checkBroadcast(thing.id)
+      : this.broadcasts.checkContent(thing.id);
   }
 
   private async look(thing: OpenThing): Promise<void> {
+    const key = keyOf(thing);
+    this.notBefore.delete(key);
     try {
-      if (await this.check(thing)) this.open.set(keyOf(thing), thing);
+      const next = await this.check(thing);
+      if (typeof next === 'number') this.notBefore.set(key, this.deps.now() + next);
+      if (next !== false) this.open.set(key, thing);
       else {
-        this.open.delete(keyOf(thing));
-        this.settled.add(keyOf(thing));
+        this.open.delete(key);
+        this.settled.add(key);
       }
     } catch (thrown) {
       this.open.set(keyOf(thing), thing);
@@ -217,8 +176,10 @@ class RecordReconciler implements Reconciler {
     if (isRebuilt || this.passes % PASSES_PER_HOUR === 0) this.settled.clear();
     const seen = new Set<string>();
     const once = async (thing: OpenThing) => {
-      if (signal.aborted || seen.has(keyOf(thing)) || this.settled.has(keyOf(thing))) return;
-      seen.add(keyOf(thing));
+      const key = keyOf(thing);
+      if (signal.aborted || seen.has(key) || this.settled.has(key)) return;
+      if (this.deps.now() < (this.notBefore.get(key) ?? 0)) return;
+      seen.add(key);
       await this.look(thing);
     };
     for (const thing of [...this.open.values()]) await once(thing);
@@ -234,6 +195,7 @@ class RecordReconciler implements Reconciler {
 
   touch(thing: OpenThing): void {
     this.settled.delete(keyOf(thing));
+    this.notBefore.delete(keyOf(thing));
     this.open.set(keyOf(thing), thing);
   }
 }

@@ -148,7 +148,8 @@ export function createApiApp(deps: RouteDeps): Express {
   const json = express.json({ limit: BODY_BYTES, type: () => true });
   for (const item of deps.endpoints) {
     const guards = item.isOpen ? [named(item.path)] : [named(item.path), auth];
-    app[item.method](item.path, ...guards, json, perform(item));
+    const body = item.raw === undefined ? json : express.raw({ limit: item.raw.maxBytes, type: () => true });
+    app[item.method](item.path, ...guards, body, perform(item));
   }
   // Unknown addresses below the API tell nothing to those without a token.
   app.use(['/video', '/ops', '/system'], auth);

@@ -1,25 +1,24 @@
 // What goes in and comes out of the REST API: one schema each, for the parser, the answers and the OpenAPI document.
 import { z } from 'zod';
 import { JOB_STATES } from '../platform/contract/jobs.ts';
-import { LATENCY_MODES } from '../platform/contract/latency.ts';
 import { ROLES } from '../platform/contract/nodes.ts';
 
 const text = z.string();
 /** ms since the epoch, as in all records. */
 const at = z.number().int();
-const policies = z
+export const policies = z
   .array(z.enum(['public', 'signed']))
   .min(1)
   .max(2);
-const title = z.string().max(512);
-const description = z.string().max(5_000);
+export const title = z.string().max(512);
+export const description = z.string().max(5_000);
 
 export const NewAssetInput = z.strictObject({
   playback_policies: policies.default(['public']),
   title: title.default(''),
   description: description.default(''),
 });
-const newAssetDefault = { playback_policies: ['public' as const], title: '', description: '' };
+export const newAssetDefault = { playback_policies: ['public' as const], title: '', description: '' };
 
 export const UploadCreate = z.strictObject({
   /** Origin of the page that sends the bytes; `*` for any; empty: same origin and non-browsers only. */
@@ -36,22 +35,26 @@ export const UploadCreate = z.strictObject({
 
 export const AssetChange = z.strictObject({ title: title.optional(), description: description.optional() });
 
-export const StreamCreate = z.strictObject({
-  title: title.default(''),
-  description: description.default(''),
-  latency_mode: z.enum(LATENCY_MODES).default('default'),
-  playback_policies: policies.default(['public']),
-  new_asset_settings: NewAssetInput.default(newAssetDefault),
-  /** Seconds in which a returning publisher continues the same broadcast. */
-  reconnect_window: z.number().int().min(0).max(1_800).optional(),
-});
-
-export const StreamChange = z.strictObject({
-  title: title.optional(),
-  description: description.optional(),
-  latency_mode: z.enum(LATENCY_MODES).optional(),
-  new_asset_settings: NewAssetInput.optional(),
-  reconnect_window: z.number().int().min(0).max(1_800).optional(),
+const instant = z
+  .union([z.number().min(-1e7).max(1e12), z.iso.datetime({ offset: true })])
+  .describe(
+    'Assets: seconds from the start. Live streams: seconds before the live edge as a negative number (0 is the edge), or a wall clock time (ISO 8601).',
+  );
+export const ClipCreate = z.strictObject({
+  source: z
+    .strictObject({
+      playback_id: text.max(64).optional(),
+      asset_id: text.max(64).optional(),
+      live_stream_id: text.max(64).optional(),
+    })
+    .refine((source) => Object.values(source).filter((id) => id !== undefined).length === 1, {
+      message: 'name exactly one of playback_id, asset_id, live_stream_id',
+    })
+    .describe('Exactly one of the three. A live stream may be on air, or off air with its last broadcast.'),
+  start: instant,
+  end: instant,
+  title: title.optional().describe('Default: "Clip of" and the title of the source.'),
+  playback_policies: policies.optional().describe('Default: those of the source.'),
 });
 
 export const ListQuery = z.object({
@@ -59,9 +62,9 @@ export const ListQuery = z.object({
   cursor: z.string().min(1).max(512).optional(),
 });
 
-const PlaybackIdView = z.object({ id: text, policy: z.enum(['public', 'signed']) });
-const ErrorsView = z.object({ type: text, messages: z.array(text) });
-const NewAssetView = z.object({ playback_policies: policies, title: text, description: text });
+export const PlaybackIdView = z.object({ id: text, policy: z.enum(['public', 'signed']) });
+export const ErrorsView = z.object({ type: text, messages: z.array(text) });
+export const NewAssetView = z.object({ playback_policies: policies, title: text, description: text });
 
 export const UploadView = z.object({
   id: text,
@@ -78,6 +81,17 @@ export const UploadView = z.object({
 });
 /** The one answer that carries the one-time address. */
 export const UploadCreated = UploadView.extend({ url: text });
+
+const span = z.object({ start: z.union([z.number(), text]), end: z.union([z.number(), text]) });
+export const ClipView = z.object({
+  source: z.object({
+    playback_id: text.nullable(),
+    asset_id: text.nullable(),
+    broadcast_id: text.nullable(),
+  }),
+  requested: span.describe('As asked: seconds of the source asset, or wall clock times of a broadcast.'),
+  actual: span.describe('After widening to the boundaries of segments.'),
+});
 
 export const AssetView = z.object({
   id: text,
@@ -117,30 +131,11 @@ export const AssetView = z.object({
     .nullable(),
   upload_id: text.nullable(),
   live_stream_id: text.nullable(),
+  source_type: z.enum(['upload', 'live', 'clip']),
+  clip: ClipView.nullable(),
   created_at: at,
   updated_at: at,
 });
-
-export const StreamView = z.object({
-  id: text,
-  status: z.enum(['idle', 'active', 'disabled']),
-  title: text,
-  description: text,
-  latency_mode: z.enum(LATENCY_MODES),
-  reconnect_window: z.number().int(),
-  playback_ids: z.array(PlaybackIdView),
-  new_asset_settings: NewAssetView,
-  rtmp_url: text,
-  viewer_count: z.number().int(),
-  /** Of the publisher, bit/s. */
-  bitrate: z.number(),
-  current_broadcast_id: text.nullable(),
-  key_rotated_at: at,
-  created_at: at,
-  updated_at: at,
-});
-/** The answers that carry a stream key: creation and reset. */
-export const StreamWithKey = StreamView.extend({ stream_key: text });
 
 export const WhoamiView = z.object({ token_id: text, scopes: z.array(text) });
 
@@ -167,8 +162,20 @@ export const OverviewView = z.object({
       title: text,
       status: z.enum(['idle', 'active', 'disabled']),
       latency_mode: text,
+      transcode: text,
+      redundancy: text,
+      record: z.boolean(),
+      has_backup_key: z.boolean(),
+      publishing_key: z.enum(['primary', 'backup']).nullable(),
+      has_standby: z.boolean(),
+      is_away: z.boolean(),
       viewer_count: z.number().int(),
       bitrate: z.number(),
+      health: z.enum(['healthy', 'starving', 'unknown']),
+      advice: z.array(text),
+      renditions: z.array(text),
+      lag_s: z.number().nullable(),
+      fault: text.nullable(),
       broadcast_id: text.nullable(),
       ...linked,
     }),
@@ -197,6 +204,8 @@ export const OverviewView = z.object({
       errors: ErrorsView.nullable(),
       duration_s: z.number().nullable(),
       size_bytes: z.number().nullable(),
+      source_type: z.enum(['upload', 'live', 'clip']),
+      source_title: text.nullable(),
       ...linked,
     }),
   ),

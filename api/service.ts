@@ -9,9 +9,10 @@ import { indexWatch } from '../platform/adapters/record-watch.ts';
 import { createRecords } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
-import type { AssetId } from '../platform/contract/ids.ts';
+import { createTimelineWriter } from '../platform/adapters/timeline-store.ts';
+import type { AssetId, ContentId } from '../platform/contract/ids.ts';
 import { ROLES } from '../platform/contract/nodes.ts';
-import { leases as leaseNames, progressKey } from '../platform/contract/redis-keys.ts';
+import { progressKey } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import { type NamedComponent, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
@@ -25,9 +26,10 @@ import {
   nodeInfoOf,
   type RoleState,
 } from '../platform/runtime/role-frame.ts';
-import { type Loop, repeat } from '../platform/runtime/waits.ts';
 import { type Assets, createAssets } from './assets.ts';
+import { createClips } from './clips.ts';
 import type { ApiConfig } from './config.ts';
+import { createContents } from './contents.ts';
 import { createSpaceCheck, freeBytesAt } from './disk-space.ts';
 import { createEndpoints } from './endpoints.ts';
 import { createJobControl } from './job-control.ts';
@@ -37,14 +39,15 @@ import { createOverview } from './overview.ts';
 import { createPresence } from './presence.ts';
 import { createReconciler } from './reconciler.ts';
 import { reconcilerDeps } from './reconciler-deps.ts';
+import { createRecordings } from './recordings.ts';
+import { createRepairLoop } from './repair-loop.ts';
 import { createApiApp, statusOf } from './routes.ts';
+import { createSegmentTables } from './segment-table.ts';
 import { createUploadAddress } from './upload-address.ts';
 import { createUploadLocks, type UploadLocks } from './upload-locks.ts';
 import { createUploads } from './uploads.ts';
 import { createVodJobs } from './vod-jobs.ts';
 
-const RECONCILE_MS = 2_000;
-const RECONCILER_LEASE_MS = 6_000;
 /** A sender that is silent for this long is gone; what it sent is kept. Unit: ms. */
 const SOCKET_IDLE_MS = 120_000;
 const CLOSE_GRACE_MS = 2_000;
@@ -86,6 +89,17 @@ const progressIn = (redis: RedisConnection, log: Logger) => ({
   },
 });
 
+/** Contents and who holds them: what recordings, clips and deletions share. */
+function createKeptMedia({ records, storage, redis, events }: Adapters, log: Logger) {
+  const timeline = createTimelineWriter(redis);
+  const removeTimeline = (content: ContentId) => timeline.remove(content);
+  const contents = createContents({ records, storage, removeTimeline, log });
+  const tables = createSegmentTables({ storage, redis: redis.client, log });
+  const publish = events.publish.bind(events);
+  const recordings = createRecordings({ records, contents, tables, storage, publish, log });
+  return { contents, tables, recordings, removeTimeline };
+}
+
 /** The nouns of the API over the adapters. Uploads and assets end each other; the later one is reached through a late binding. */
 function createNouns(config: ApiConfig, adapters: Adapters, log: Logger) {
   const { records, storage, queue, leases, events } = adapters;
@@ -101,6 +115,8 @@ function createNouns(config: ApiConfig, adapters: Adapters, log: Logger) {
     () => freeBytesAt(config.dataDir),
   ]);
   const presence = createPresence(adapters.registry, config.edgePublicUrls);
+  const kept = createKeptMedia(adapters, log);
+  const { contents, recordings, tables } = kept;
   const late: { assets: Assets | null } = { assets: null };
   const uploads = createUploads(config, {
     records,
@@ -115,6 +131,8 @@ function createNouns(config: ApiConfig, adapters: Adapters, log: Logger) {
   const assets = createAssets({
     records,
     storage,
+    contents,
+    recordings,
     vodJobs,
     holder: (name) => leases.holder(name),
     progress: progressIn(adapters.redis, log),
@@ -123,8 +141,17 @@ function createNouns(config: ApiConfig, adapters: Adapters, log: Logger) {
     log,
   });
   late.assets = assets;
-  const streams = createLiveStreams({ records, presence, publish, reconnectWindowS: config.reconnectWindowS, log });
-  return { uploads, assets, streams, locks, requireSpace, presence, vodJobs, publish };
+  const streams = createLiveStreams({
+    records,
+    storage,
+    presence,
+    publish,
+    record: (broadcast) => recordings.record(broadcast),
+    reconnectWindowS: config.reconnectWindowS,
+    log,
+  });
+  const clips = createClips({ records, contents, tables, publish, log });
+  return { ...kept, uploads, assets, clips, streams, locks, requireSpace, presence, vodJobs, publish };
 }
 type Nouns = ReturnType<typeof createNouns>;
 
@@ -139,7 +166,7 @@ function createMainServer(
   createQueueGauges(context.metrics, adapters.queue, context.log);
   const endpoints = createEndpoints({
     ...nouns,
-    jobs: createJobControl({ assets: nouns.assets, records: adapters.records, publish: nouns.publish }),
+    jobs: createJobControl({ assets: nouns.assets, records: adapters.records, streams: nouns.streams }),
     overview: createOverview({
       assets: nouns.assets,
       streams: nouns.streams,
@@ -151,6 +178,7 @@ function createMainServer(
       now: Date.now,
     }),
     rtmpUrl: config.rtmpUrl,
+    liveWindowS: config.liveWindowS,
     publicUrl: config.publicUrl,
     tokenId: config.adminToken.split(':')[0] ?? '',
   });
@@ -179,46 +207,16 @@ function createMainServer(
   return { server, metrics };
 }
 
-/** Repairs while this process holds the lease; other api processes wait for it to lapse. */
-function createRepairLoop(
+/** Reconciler and recorder over the parts of this role. */
+function createRepairs(
   adapters: Adapters,
   nouns: Nouns,
   repaired: (kind: string) => void,
   log: Logger,
 ): NamedComponent {
-  const reconciler = createReconciler(
-    reconcilerDeps({ ...adapters, ...nouns, jobs: (limit) => adapters.queue.list('vod', limit), repaired, log }),
-  );
-  let loop: Loop | null = null;
-  let lease: Awaited<ReturnType<Adapters['leases']['acquire']>> = null;
-  let unlisten: () => void = () => undefined;
-  return {
-    name: 'reconciler',
-    component: {
-      async start() {
-        unlisten = adapters.events.on((event) => {
-          if (event.type === 'asset' || event.type === 'stream' || event.type === 'broadcast')
-            reconciler.touch({ kind: event.type, id: event.id } as Parameters<typeof reconciler.touch>[0]);
-          if (event.type === 'release-upload') nouns.locks.release(event.id);
-        });
-        const step = async (signal: AbortSignal) => {
-          if (lease === null || lease.lost.aborted)
-            lease = await adapters.leases.acquire(leaseNames.reconciler, RECONCILER_LEASE_MS);
-          if (lease !== null) await reconciler.pass(AbortSignal.any([signal, lease.lost]));
-        };
-        loop = repeat(RECONCILE_MS, step, (thrown) =>
-          log.warn('reconciler pass failed', { reason: messageOf(thrown) }),
-        );
-      },
-      async close() {
-        unlisten();
-        await loop?.close();
-        await lease?.release();
-        loop = null;
-        lease = null;
-      },
-    },
-  };
+  const jobs = (limit: number) => adapters.queue.list('vod', limit);
+  const reconciler = createReconciler(reconcilerDeps({ ...adapters, ...nouns, jobs, repaired, log }));
+  return createRepairLoop({ ...adapters, ...nouns, reconciler, log });
 }
 
 type Listeners = { server: Server; privateServer: ReturnType<typeof createPrivateServer>; locks: UploadLocks };
@@ -272,7 +270,7 @@ export function createApi(config: ApiConfig, context: ServiceContext): Service {
       { name: 'events', component: adapters.events },
       { name: 'registry', component: adapters.registry },
       { name: 'queue', component: adapters.queue },
-      createRepairLoop(adapters, nouns, (kind) => metrics.repairs.add({ kind }), log),
+      createRepairs(adapters, nouns, (kind) => metrics.repairs.add({ kind }), log),
       ...listenerParts(config, state, { server, privateServer, locks: nouns.locks }),
       { name: 'heartbeat', component: createHeartbeat(adapters.redis, () => nodeInfoOf(context, state, {}), log) },
     ],

@@ -85,6 +85,7 @@ function assetFor(upload: UploadRecord): AssetRecord {
     planned: [],
     renditions: [],
     images_writer: null,
+    range: null,
     duration_s: null,
     size_bytes: null,
   };

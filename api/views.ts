@@ -1,7 +1,7 @@
 // Records as the API shows them: Mux's names, no secrets, nothing of the inner workings.
 import type { z } from 'zod';
-import type { AssetRecord, StreamRecord, UploadRecord } from '../platform/contract/records.ts';
-import type { AssetView, StreamView, UploadView } from './schemas.ts';
+import type { AssetRecord, UploadRecord } from '../platform/contract/records.ts';
+import type { AssetView, ClipView, UploadView } from './schemas.ts';
 
 export type Progress = { state: string; percent: number };
 
@@ -20,6 +20,18 @@ export function isPlayable(asset: AssetRecord): boolean {
   const has = (letter: string) => asset.renditions.some((rendition) => rendition.name.startsWith(letter));
   const plans = (letter: string) => asset.planned.some((name) => name.startsWith(letter));
   return (has('v') || (has('a') && !plans('v'))) && (has('a') || !plans('a'));
+}
+
+/** What a clip was cut from: seconds for assets, wall clock for broadcasts. */
+function clipView({ source }: AssetRecord): z.infer<typeof ClipView> | null {
+  if (source.type !== 'clip') return null;
+  const instant = (value: number) => (source.asset_id === null ? new Date(value).toISOString() : value);
+  const span = ({ start, end }: { start: number; end: number }) => ({ start: instant(start), end: instant(end) });
+  return {
+    source: { playback_id: source.playback_id, asset_id: source.asset_id, broadcast_id: source.broadcast_id },
+    requested: span(source.wanted),
+    actual: span(source.real),
+  };
 }
 
 export function assetView(asset: AssetRecord, reported: Progress | null): z.infer<typeof AssetView> {
@@ -58,6 +70,8 @@ export function assetView(asset: AssetRecord, reported: Progress | null): z.infe
           },
     upload_id: asset.source.type === 'upload' ? asset.source.upload_id : null,
     live_stream_id: asset.source.type === 'live' ? asset.source.stream_id : null,
+    source_type: asset.source.type,
+    clip: clipView(asset),
     created_at: asset.created_at,
     updated_at: asset.updated_at,
   };
@@ -74,25 +88,4 @@ export const uploadView = (upload: UploadRecord, offset: number): z.infer<typeof
   length: upload.length,
   created_at: upload.created_at,
   expires_at: upload.expires_at,
-});
-
-/** What is on now, beside the record. */
-export type StreamState = { status: 'idle' | 'active' | 'disabled'; viewerCount: number; bitrateBps: number };
-
-export const streamView = (stream: StreamRecord, state: StreamState, rtmpUrl: string): z.infer<typeof StreamView> => ({
-  id: stream.id,
-  status: state.status,
-  title: stream.title,
-  description: stream.description,
-  latency_mode: stream.latency_mode,
-  reconnect_window: stream.reconnect_window_s,
-  playback_ids: stream.playback_ids,
-  new_asset_settings: stream.new_asset_settings,
-  rtmp_url: rtmpUrl,
-  viewer_count: state.viewerCount,
-  bitrate: state.bitrateBps,
-  current_broadcast_id: stream.broadcast_id,
-  key_rotated_at: stream.key_rotated_at,
-  created_at: stream.created_at,
-  updated_at: stream.updated_at,
 });

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { sampleAsset, sampleBroadcast, sampleStream } from '../../test/support/sample-records.ts';
+import { sampleAsset, sampleBroadcast, sampleContent, sampleStream } from '../../test/support/sample-records.ts';
 import { newId, type PlaybackId } from '../contract/ids.ts';
 import { liveBroadcastsKey, playbackIndexKey, streamKeyIndexKey } from '../contract/redis-keys.ts';
+import { formatStreamKeyEntry, parseStreamKeyEntry, type StreamKeyEntry } from '../contract/stream-keys.ts';
 import {
   anyRecord,
   changeOf,
@@ -13,6 +14,11 @@ import {
   parseTarget,
 } from './record-index.ts';
 
+function entry(text: string): StreamKeyEntry {
+  const parsed = parseStreamKeyEntry(text);
+  if (parsed === null) throw new Error(`no key entry: ${text}`);
+  return parsed;
+}
 const fieldsOf = (record: ReturnType<typeof anyRecord>, key: string) => [...(entriesOf(record).get(key)?.keys() ?? [])];
 
 test.each([
@@ -31,6 +37,31 @@ test.each([
   ['ended', 0],
 ] as const)('a broadcast that is %s stands %i times among the live ones', (status, times) => {
   expect(fieldsOf(anyRecord('broadcast', sampleBroadcast({ status })), liveBroadcastsKey)).toHaveLength(times);
+});
+
+test('primary, backup and rotated keys stand there with what they are and until when', () => {
+  const stream = sampleStream({
+    key_hash: 'first',
+    backup_key_hash: 'second',
+    old_keys: [{ hash: 'old', key: 'backup', until: 5_000 }],
+  });
+  const entries = Object.fromEntries(entriesOf(anyRecord('stream', stream)).get(streamKeyIndexKey) ?? []);
+  expect(entries).toEqual({
+    first: `${stream.id}:primary:0`,
+    second: `${stream.id}:backup:0`,
+    old: `${stream.id}:backup:5000`,
+  });
+  for (const text of Object.values(entries)) expect(formatStreamKeyEntry(entry(text))).toBe(text);
+});
+
+test.each(['', 'short:primary:0', `${'s'.repeat(22)}:third:0`, `${'s'.repeat(22)}:backup:soon`])(
+  'no key entry: %s',
+  (text) => expect(parseStreamKeyEntry(text)).toBeNull(),
+);
+
+test('a content stands in its list alone', () => {
+  const entries = entriesOf(anyRecord('content', sampleContent()));
+  expect([...entries.values()].every((fields) => fields.size === 0)).toBe(true);
 });
 
 test('a deleted asset has no playback id any more', () => {
@@ -52,7 +83,7 @@ test('a change names what is new and what is gone, and nothing else', () => {
   expect(changeOf(anyRecord('stream', before), anyRecord('stream', after))).toEqual({
     set: [
       [playbackIndexKey, added, target],
-      [streamKeyIndexKey, 'new', before.id],
+      [streamKeyIndexKey, 'new', `${before.id}:primary:0`],
     ],
     remove: [
       [playbackIndexKey, gone],

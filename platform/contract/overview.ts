@@ -20,6 +20,17 @@ export type OverviewStream = {
   title: string;
   status: 'idle' | 'active' | 'disabled';
   latency_mode: string;
+  transcode: string;
+  redundancy: string;
+  /** Whether a broadcast becomes a video when it ends. */
+  record: boolean;
+  has_backup_key: boolean;
+  /** Key of the encoder that is shown; null while none publishes. */
+  publishing_key: 'primary' | 'backup' | null;
+  /** Whether the other key's encoder is connected and standing by. */
+  has_standby: boolean;
+  /** On air with nobody publishing: waiting for the encoder to come back. */
+  is_away: boolean;
   /** Over all edges, last 15 s. */
   viewer_count: number;
   /** Of the publisher; 0 while idle. Unit: bit/s. */
@@ -29,6 +40,10 @@ export type OverviewStream = {
   advice: string[];
   /** Renditions made now; fewer than the ladder while the worker is overloaded. */
   renditions: string[];
+  /** From a frame's arrival to its part being named; null while nothing is encoded. Unit: s. */
+  lag_s: number | null;
+  /** Why the broadcast cannot be shown, in words; null: it can. */
+  fault: string | null;
   playback_id: string | null;
   /** Absolute; null without an edge or a playback id. */
   watch_url: string | null;
@@ -60,6 +75,9 @@ export type OverviewAsset = {
   errors: { type: string; messages: string[] } | null;
   duration_s: number | null;
   size_bytes: number | null;
+  source_type: 'upload' | 'live' | 'clip';
+  /** Title of the stream that was recorded, or of what was clipped, where it is among the newest; null: not known here. */
+  source_title: string | null;
   playback_id: string | null;
   watch_url: string | null;
   embed_url: string | null;

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Express } from 'express';
 import { createAssets } from '../../api/assets.ts';
+import { createClips } from '../../api/clips.ts';
+import { createContents } from '../../api/contents.ts';
 import { createSpaceCheck } from '../../api/disk-space.ts';
 import { createEndpoints } from '../../api/endpoints.ts';
 import { createJobControl } from '../../api/job-control.ts';
@@ -10,17 +12,24 @@ import { createLiveStreams } from '../../api/live-streams.ts';
 import { createApiMetrics } from '../../api/metrics.ts';
 import { createOverview, type JobRow } from '../../api/overview.ts';
 import { createPresence } from '../../api/presence.ts';
+import { createRecordings } from '../../api/recordings.ts';
 import { createApiApp, statusOf } from '../../api/routes.ts';
+import { createSegmentTables } from '../../api/segment-table.ts';
 import { createUploadAddress } from '../../api/upload-address.ts';
 import { createUploadLocks } from '../../api/upload-locks.ts';
 import { createUploads } from '../../api/uploads.ts';
 import { createVodJobs } from '../../api/vod-jobs.ts';
 import type { Records } from '../../platform/adapters/records.ts';
 import { ObjectConflict, ObjectMissing, type ObjectStorage } from '../../platform/adapters/storage.ts';
+import { entryId } from '../../platform/adapters/timeline-store.ts';
 import type { PlatformEvent } from '../../platform/contract/events.ts';
+import type { PlaybackId } from '../../platform/contract/ids.ts';
 import type { JobState } from '../../platform/contract/jobs.ts';
 import type { NodeInfo } from '../../platform/contract/nodes.ts';
 import type { ObjectKey } from '../../platform/contract/object-keys.ts';
+import type { BroadcastRecord } from '../../platform/contract/records.ts';
+import { timelineKey } from '../../platform/contract/redis-keys.ts';
+import { comparePositions, type TimelineEntry } from '../../platform/contract/timeline.ts';
 import type { Logger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
 
@@ -112,6 +121,16 @@ export function memoryRecords(): Records {
       const values = all.reverse().slice(from, from + limit);
       return { values, nextCursor: from + limit < all.length ? String(from + limit) : null };
     },
+    async playback(id: PlaybackId) {
+      for (const kind of ['asset', 'stream'] as const) {
+        for (const { value } of [...held.entries()].filter(([key]) => key.startsWith(`${kind}/`)).map(([, it]) => it)) {
+          const entries: unknown = Reflect.get(value, 'playback_ids');
+          const found = Array.isArray(entries) ? entries.find((entry) => entry.id === id) : undefined;
+          if (found !== undefined) return { kind, id: value.id, policy: found.policy };
+        }
+      }
+      return null;
+    },
   };
   return records as unknown as Records;
 }
@@ -132,6 +151,24 @@ export function memoryQueue() {
       jobs.delete(id);
     },
     list: async (name: string) => [...jobs.values()].filter((job) => job.name === name),
+  };
+}
+
+/** Timelines in a map, read as the api reads Redis. */
+export function memoryTimelines() {
+  const held = new Map<string, TimelineEntry[]>();
+  return {
+    held,
+    async xRange(key: string, start: string) {
+      const entries = [...(held.get(key) ?? [])].sort(comparePositions);
+      const [epoch = 0, place = 0] = start === '-' ? [0, 0] : start.split('-').map(Number);
+      return entries
+        .map((entry) => ({ id: entryId(entry), fields: { e: JSON.stringify(entry) } }))
+        .filter(({ id }) => {
+          const [e = 0, p = 0] = id.split('-').map(Number);
+          return e > epoch || (e === epoch && p >= place);
+        });
+    },
   };
 }
 
@@ -194,6 +231,15 @@ export function createApiParts(options: { freeBytes?: number; uploadMaxBytes?: n
   };
   const registry = { nodes: (role: string) => nodes.filter((node) => node.role === role) };
   const presence = createPresence(registry, []);
+  const timelines = memoryTimelines();
+  const contents = createContents({
+    records,
+    storage,
+    removeTimeline: async (content) => void timelines.held.delete(timelineKey(content)),
+    log,
+  });
+  const tables = createSegmentTables({ storage, redis: timelines, log });
+  const recordings = createRecordings({ records, contents, tables, storage, publish, log });
   const progress = { read: async () => null, remove: async () => undefined };
   const uploads = createUploads(config, {
     records,
@@ -208,6 +254,8 @@ export function createApiParts(options: { freeBytes?: number; uploadMaxBytes?: n
   const assets = createAssets({
     records,
     storage,
+    contents,
+    recordings,
     vodJobs,
     holder: leases.holder,
     progress,
@@ -215,7 +263,9 @@ export function createApiParts(options: { freeBytes?: number; uploadMaxBytes?: n
     log,
     abandonUpload: (id) => uploads.abandon(id),
   });
-  const streams = createLiveStreams({ records, presence, publish, reconnectWindowS: 60, log });
+  const record = (broadcast: BroadcastRecord) => recordings.record(broadcast);
+  const streams = createLiveStreams({ records, storage, presence, publish, record, reconnectWindowS: 60, log });
+  const clips = createClips({ records, contents, tables, publish, log });
   const overview = createOverview({
     assets,
     streams,
@@ -226,9 +276,14 @@ export function createApiParts(options: { freeBytes?: number; uploadMaxBytes?: n
     storageDescription: storage.description,
     now: () => performance.now() * 1e6,
   });
-  const jobs = createJobControl({ assets, records, publish });
-  const shared = { rtmpUrl: 'rtmp://ingest.test/live', publicUrl: config.publicUrl, tokenId: 'admin' };
-  const endpoints = createEndpoints({ uploads, assets, streams, jobs, overview, ...shared });
+  const jobs = createJobControl({ assets, records, streams });
+  const shared = {
+    rtmpUrl: 'rtmp://ingest.test/live',
+    liveWindowS: 14_400,
+    publicUrl: config.publicUrl,
+    tokenId: 'admin',
+  };
+  const endpoints = createEndpoints({ uploads, assets, clips, streams, jobs, overview, ...shared });
   const metrics = createMetrics(false);
   const app: Express = createApiApp({
     endpoints,
@@ -261,6 +316,10 @@ export function createApiParts(options: { freeBytes?: number; uploadMaxBytes?: n
     nodes,
     uploads,
     assets,
+    clips,
+    contents,
+    recordings,
+    timelines,
     streams,
     metrics,
   };
