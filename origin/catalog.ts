@@ -13,6 +13,8 @@ const MOST_PAGES = 5;
 /** Where the catalog comes from. */
 export type CatalogDeps = {
   directory: Pick<PlaybackDirectory, 'stream' | 'broadcast'>;
+  /** How far viewers of a live can rewind, unless it says otherwise. Unit: s. */
+  windowS: number;
   /** Broadcast id -> stream id, of broadcasts on the air. */
   liveBroadcasts: () => Promise<Record<string, string>>;
   /** Assets, newest first. */
@@ -34,7 +36,7 @@ export function createCatalog(deps: CatalogDeps): CatalogSource {
   return () => held.get('catalog');
 }
 
-async function liveNow({ directory, liveBroadcasts }: CatalogDeps): Promise<PlaybackInfo[]> {
+async function liveNow({ directory, liveBroadcasts, windowS }: CatalogDeps): Promise<PlaybackInfo[]> {
   const pairs = Object.entries(await liveBroadcasts()).slice(0, MOST_LIVE);
   const found = await Promise.all(
     pairs.map(async ([broadcastId, streamId]) => {
@@ -42,7 +44,7 @@ async function liveNow({ directory, liveBroadcasts }: CatalogDeps): Promise<Play
       const playback = stream === null ? null : publicId(stream.playback_ids);
       const isOnAir = broadcast !== null && broadcast.status === 'live' && newestEpoch(broadcast) !== null;
       if (stream === null || playback === null || !isOnAir || stream.broadcast_id !== broadcast.id) return null;
-      return streamInfo(playback, stream, broadcast, 'live');
+      return streamInfo(playback, { stream, broadcast, state: 'live', windowS });
     }),
   );
   const live = found.filter((info) => info !== null);

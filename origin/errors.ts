@@ -32,6 +32,23 @@ export class MediaPending extends AppError {
   }
 }
 
+/** Delivery directives that make no sense, or ask for something too far ahead (rfc8216bis, 6.2.5.2). */
+export class ReloadRefused extends AppError {
+  constructor(why: string) {
+    super('ORIGIN_RELOAD_REFUSED', `these delivery directives are refused: ${why}`, {
+      source: 'client',
+      retryable: false,
+    });
+  }
+}
+
+/** This origin is going: whoever waits here asks another one. */
+export class OriginDraining extends AppError {
+  constructor() {
+    super('ORIGIN_DRAINING', 'this origin takes no new waits', { source: 'upstream', retryable: true });
+  }
+}
+
 /** This origin has lost sight of a running broadcast: its playlist would be old. */
 export class StreamStale extends AppError {
   constructor() {

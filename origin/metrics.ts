@@ -10,12 +10,16 @@ export type OriginMetrics = {
   requests: CounterMetric;
   seconds: HistogramMetric;
   storageErrors: CounterMetric;
+  playlistSeconds: HistogramMetric;
+  workerObjects: CounterMetric;
 };
 
 /** What the live gauges show at a scrape. */
 export interface FollowedBroadcasts {
   /** Broadcasts whose timeline is followed. */
   count(): number;
+  /** Requests that wait for a timeline to grow. */
+  blockedRequests(): number;
   /** Age of the end of the newest segment, the oldest over all broadcasts on air; 0 without any. Unit: s. */
   oldestSegmentAgeS(): number;
 }
@@ -33,6 +37,16 @@ export function createOriginMetrics(metrics: Metrics): OriginMetrics {
       ['kind'],
     ),
     storageErrors: metrics.counter('headwater_origin_storage_errors_total', 'Reads that the object store failed.'),
+    playlistSeconds: metrics.histogram(
+      'headwater_origin_playlist_build_seconds',
+      'Time to write the text of one live playlist. Seconds.',
+      SECONDS_BUCKETS,
+    ),
+    workerObjects: metrics.counter(
+      'headwater_origin_worker_objects_total',
+      'Media of running broadcasts asked for at a transcoder instead of the store, by result.',
+      ['result'],
+    ),
   };
 }
 
@@ -46,5 +60,8 @@ export function exposeFollowed(metrics: Metrics, followed: FollowedBroadcasts): 
   );
   metrics.gauge('headwater_origin_followed_broadcasts', 'Broadcasts whose timeline this origin follows.', [], (gauge) =>
     gauge.set(followed.count()),
+  );
+  metrics.gauge('headwater_origin_blocked_requests', 'Requests that wait for a live timeline to grow.', [], (gauge) =>
+    gauge.set(followed.blockedRequests()),
   );
 }

@@ -1,15 +1,28 @@
-// Immutable objects from the store: whole or one range, with an ETag that every origin and driver agrees on.
+// Immutable objects: whole or one range, with an ETag that every origin and driver agrees on. From the store; media of a running broadcast
+// also from the transcoder that could not store it yet.
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ByteRange, ObjectStorage } from '../platform/adapters/storage.ts';
+import type { NodeId } from '../platform/contract/ids.ts';
 import type { ObjectKey } from '../platform/contract/object-keys.ts';
+import { AppError } from '../platform/runtime/errors.ts';
 import { within } from '../platform/runtime/waits.ts';
 import { parseRange } from './byte-range.ts';
 import { RangeUnsatisfiable } from './errors.ts';
+import type { WorkerObjects } from './worker-objects.ts';
 
 /** Longest wait for the store's first byte. Unit: ms. */
 const FIRST_BYTE_MS = 5_000;
+/** The same where somebody else may have it: viewers hold little more than this. */
+const LIVE_FIRST_BYTE_MS = 1_000;
 
+/** Where media of a running broadcast may be beside the store. */
+export type LiveObject = {
+  /** The timeline says that this node has it and the store does not: it is asked first. */
+  holder: NodeId | null;
+  /** Asked when the store is away. */
+  carriers: readonly NodeId[];
+};
 export type ObjectRequest = {
   key: ObjectKey;
   isHead: boolean;
@@ -17,6 +30,7 @@ export type ObjectRequest = {
   range: string | undefined;
   /** The viewer left. */
   signal: AbortSignal;
+  live?: LiveObject;
 };
 export type ObjectAnswer = {
   /** Length of the whole object. */
@@ -39,29 +53,54 @@ export interface Objects {
   open(request: ObjectRequest): Promise<ObjectAnswer>;
 }
 
-export function createObjects(storage: Pick<ObjectStorage, 'get' | 'head'>): Objects {
+export function createObjects(
+  storage: Pick<ObjectStorage, 'get' | 'head'>,
+  workers: Pick<WorkerObjects, 'open'> = { open: async () => null },
+): Objects {
   return {
-    async open({ key, isHead, range, signal }) {
-      const giveUp = new AbortController();
-      const options = { signal: AbortSignal.any([signal, giveUp.signal]) };
-      const limited = async <T>(work: Promise<T>): Promise<T> => {
-        try {
-          return await within(work, FIRST_BYTE_MS, 'the object store');
-        } catch (thrown) {
-          giveUp.abort();
-          throw thrown;
+    async open(request) {
+      const { live } = request;
+      if (live === undefined) return await stored(storage, request, FIRST_BYTE_MS);
+      const held = live.holder === null ? null : await workers.open(live.holder, request);
+      if (held !== null) return held;
+      const others = live.carriers.filter((node) => node !== live.holder);
+      try {
+        return await stored(storage, request, others.length > 0 ? LIVE_FIRST_BYTE_MS : FIRST_BYTE_MS);
+      } catch (thrown) {
+        if (!(thrown instanceof AppError) || !thrown.retryable || request.signal.aborted) throw thrown;
+        for (const node of others) {
+          const answer = await workers.open(node, request);
+          if (answer !== null) return answer;
         }
-      };
-      if (!isHead && range === undefined) {
-        const { head, body } = await limited(storage.get(key, options));
-        return { bytes: head.bytes, range: null, body };
+        throw thrown;
       }
-      const { bytes } = await limited(storage.head(key, options));
-      if (isHead) return { bytes, range: null, body: null };
-      const wanted = parseRange(range, bytes);
-      if (wanted === 'unsatisfiable') throw new RangeUnsatisfiable(bytes);
-      const { body } = await limited(storage.get(key, wanted === null ? options : { ...options, range: wanted }));
-      return { bytes, range: wanted, body };
     },
   };
+}
+
+async function stored(
+  storage: Pick<ObjectStorage, 'get' | 'head'>,
+  { key, isHead, range, signal }: ObjectRequest,
+  firstByteMs: number,
+): Promise<ObjectAnswer> {
+  const giveUp = new AbortController();
+  const options = { signal: AbortSignal.any([signal, giveUp.signal]) };
+  const limited = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await within(work, firstByteMs, 'the object store');
+    } catch (thrown) {
+      giveUp.abort();
+      throw thrown;
+    }
+  };
+  if (!isHead && range === undefined) {
+    const { head, body } = await limited(storage.get(key, options));
+    return { bytes: head.bytes, range: null, body };
+  }
+  const { bytes } = await limited(storage.head(key, options));
+  if (isHead) return { bytes, range: null, body: null };
+  const wanted = parseRange(range, bytes);
+  if (wanted === 'unsatisfiable') throw new RangeUnsatisfiable(bytes);
+  const { body } = await limited(storage.get(key, wanted === null ? options : { ...options, range: wanted }));
+  return { bytes, range: wanted, body };
 }

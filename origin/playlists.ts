@@ -1,44 +1,50 @@
 // Playlists and playback info as an origin answers them: records and timelines in, text out. Statuses are chosen in routes.ts.
-import type { ContentId, PlaybackId, RenditionName } from '../platform/contract/ids.ts';
+import { type ContentId, contentOf, type PlaybackId } from '../platform/contract/ids.ts';
 import type { PlaybackInfo } from '../platform/contract/playback.ts';
 import type { AssetRecord, BroadcastRecord, PlaybackPolicy } from '../platform/contract/records.ts';
 import { comparePositions, type Position } from '../platform/contract/timeline.ts';
-import { livePlaylist } from '../platform/hls/live-playlist.ts';
 import { type MasterRendition, masterPlaylist } from '../platform/hls/master-playlist.ts';
-import { writeMediaPlaylist } from '../platform/hls/media-playlist.ts';
 import { MediaPending, MediaUnknown, NotPlayable, StreamStale } from './errors.ts';
+import type { LivePlaylists, LiveRequest } from './live-playlists.ts';
 import type { LiveWindow } from './live-window.ts';
-import type { Owner, PlaybackDirectory, Shown } from './playback.ts';
+import type { Owner, Shown } from './playback.ts';
 import {
   assetInfo,
   assetState,
   broadcastRenditions,
   broadcastState,
+  isRecorded,
   newestEpoch,
   playableRenditions,
   streamInfo,
 } from './playback-info.ts';
+import type { Recordings } from './recordings.ts';
+import type { PreparedText } from './replies.ts';
 import type { VodPlaylists } from './vod-playlists.ts';
 
-/** What this file needs of the live windows. */
+/** What playlists, manifests and media need of the live windows. */
 export interface WindowSource {
-  open(content: ContentId): Promise<LiveWindow>;
+  /** @param broadcast has an epoch that names its renditions */
+  open(broadcast: BroadcastRecord): Promise<LiveWindow>;
   isCutOff(window: LiveWindow): boolean;
+  /** ms since Redis last answered. */
+  staleMs(): number;
 }
 
 export type PlaylistAnswer = {
-  text: string;
-  kind: 'live' | 'video';
+  text: string | PreparedText;
+  /** `reload`: live, as of the place that was asked for; `live`: as of now. */
+  kind: 'live' | 'reload' | 'video';
   policy: PlaybackPolicy;
-  /** Newest listed segment of a live media playlist; else null. */
+  /** Newest part that a live media playlist shows; else null. */
   position: Position | null;
 };
 
 export interface Playlists {
   /** @throws NotPlayable MediaPending StreamStale */
   master(shown: Shown): Promise<PlaylistAnswer>;
-  /** @throws MediaUnknown MediaPending StreamStale */
-  media(owner: Owner, rendition: RenditionName): Promise<PlaylistAnswer>;
+  /** @throws MediaUnknown MediaPending ReloadRefused StreamStale OriginDraining */
+  media(owner: Owner, request: LiveRequest): Promise<PlaylistAnswer>;
   info(playback: PlaybackId, shown: Shown): Promise<PlaybackInfo>;
   /** Whether this place of a running broadcast may still come to be: it lies beyond what is known here. */
   mayCome(owner: Owner, epoch: number, msn: number): Promise<boolean>;
@@ -47,23 +53,38 @@ export interface Playlists {
 /** An epoch this old without a segment here: not starting, but not seen. Unit: ms. */
 const STARTING_MS = 10_000;
 
-export type PlaylistDeps = { directory: PlaybackDirectory; windows: WindowSource; vod: VodPlaylists };
+export type PlaylistDeps = {
+  windows: WindowSource;
+  live: LivePlaylists;
+  vod: VodPlaylists;
+  recordings: Recordings;
+  /** How far viewers can rewind, unless the broadcast says otherwise. Unit: s. */
+  windowS: number;
+};
 
-export function createPlaylists({ directory, windows, vod }: PlaylistDeps): Playlists {
+export function createPlaylists({ windows, live, vod, recordings, windowS }: PlaylistDeps): Playlists {
   const openWindow = async (broadcast: BroadcastRecord): Promise<LiveWindow | null> => {
     if (newestEpoch(broadcast) === null) return null;
-    const window = await windows.open(broadcast.content_id);
+    const window = await windows.open(broadcast);
     window.isOnAir = broadcast.status === 'live' && broadcast.ingest !== null;
     return window;
   };
   const listable = (window: LiveWindow | null): LiveWindow | null => {
     if (window?.isOnAir && windows.isCutOff(window)) throw new StreamStale();
-    const hasSegments = window !== null && window.timeline.newest() !== null;
-    return hasSegments ? window : null;
+    return hasSegments(window) ? window : null;
   };
+  const assetMaster = async (asset: AssetRecord): Promise<string> => {
+    const renditions = isRecorded(asset) ? await recordedRenditions(asset) : playableRenditions(asset);
+    if (renditions === null) throw new NotPlayable(assetState(asset));
+    return masterText(contentOf(asset.id), renditions);
+  };
+  const recordedRenditions = async (asset: AssetRecord): Promise<readonly MasterRendition[] | null> =>
+    assetState(asset) === 'ready' ? await recordings.renditions(asset) : null;
   return {
     async master({ policy, ...shown }) {
-      if (shown.kind === 'asset') return { text: assetMaster(shown.asset), kind: 'video', policy, position: null };
+      if (shown.kind === 'asset') {
+        return { text: await assetMaster(shown.asset), kind: 'video', policy, position: null };
+      }
       const { broadcast } = shown;
       if (broadcast === null) throw new NotPlayable('waiting');
       const window = listable(await openWindow(broadcast));
@@ -71,28 +92,24 @@ export function createPlaylists({ directory, windows, vod }: PlaylistDeps): Play
       const text = masterText(broadcast.content_id, broadcastRenditions(broadcast));
       return { text, kind: 'live', policy, position: null };
     },
-    async media(owner, rendition) {
+    async media(owner, request) {
       const { policy } = owner;
       if (owner.kind === 'asset') {
-        const stored = playableRenditions(owner.asset)?.find((one) => one.name === rendition);
-        if (stored === undefined) throw new MediaUnknown('such rendition');
-        return { text: await vod(owner.asset.content_id, stored), kind: 'video', policy, position: null };
+        const text = await assetMedia(owner.asset, request, { vod, recordings });
+        return { text, kind: 'video', policy, position: null };
       }
       const window = listable(await openWindow(owner.broadcast));
       if (window === null) throw pendingOrUnknown(owner.broadcast);
-      const broadcast = await withEpochOf(directory, owner.broadcast, window);
-      if (!broadcast.epochs.some((epoch) => epoch.renditions.some((info) => info.name === rendition))) {
-        throw new MediaUnknown('such rendition');
-      }
-      return { ...liveText(broadcast, window, rendition), kind: 'live', policy };
+      const { text, position, isExact } = await live.media(owner.broadcast, window, request);
+      return { text, kind: isExact ? 'reload' : 'live', policy, position };
     },
     async info(playback, shown) {
       if (shown.kind === 'asset') return assetInfo(playback, shown.asset);
       const { stream, broadcast } = shown;
       const isRunning = broadcast !== null && broadcast.status !== 'ended';
       const window = isRunning ? await openWindow(broadcast) : null;
-      const hasSegments = window !== null && window.timeline.newest() !== null;
-      return streamInfo(playback, stream, broadcast, broadcastState(broadcast, hasSegments));
+      const state = broadcastState(broadcast, hasSegments(window));
+      return streamInfo(playback, { stream, broadcast, state, windowS });
     },
     async mayCome(owner, epoch, msn) {
       if (owner.kind === 'asset' || owner.broadcast.status === 'ended') return false;
@@ -102,10 +119,22 @@ export function createPlaylists({ directory, windows, vod }: PlaylistDeps): Play
   };
 }
 
-function assetMaster(asset: AssetRecord): string {
-  const renditions = playableRenditions(asset);
-  if (renditions === null) throw new NotPlayable(assetState(asset));
-  return masterText(asset.content_id, renditions);
+/** Something can be listed. */
+const hasSegments = (window: LiveWindow | null): window is LiveWindow =>
+  window !== null && window.timeline.newest() !== null;
+
+async function assetMedia(
+  asset: AssetRecord,
+  { rendition }: LiveRequest,
+  { vod, recordings }: Pick<PlaylistDeps, 'vod' | 'recordings'>,
+): Promise<string> {
+  if (isRecorded(asset)) {
+    if (assetState(asset) !== 'ready') throw new MediaUnknown('such rendition');
+    return await recordings.media(asset, rendition);
+  }
+  const stored = playableRenditions(asset)?.find((one) => one.name === rendition);
+  if (stored === undefined) throw new MediaUnknown('such rendition');
+  return await vod.media(asset, stored);
 }
 
 function masterText(content: ContentId, renditions: readonly MasterRendition[]): string {
@@ -124,29 +153,3 @@ function notYet(broadcast: BroadcastRecord): NotPlayable | MediaPending {
 
 const pendingOrUnknown = (broadcast: BroadcastRecord): MediaPending | MediaUnknown =>
   broadcast.status === 'ended' ? new MediaUnknown('playlist left of this broadcast') : new MediaPending('the playlist');
-
-/** A worker writes an epoch into the record before its first entry: a window ahead of the record means the record held here is old. */
-async function withEpochOf(
-  directory: PlaybackDirectory,
-  broadcast: BroadcastRecord,
-  window: LiveWindow,
-): Promise<BroadcastRecord> {
-  const newest = window.timeline.newest();
-  const isKnown = newest === null || broadcast.epochs.some((epoch) => epoch.epoch === newest.epoch);
-  return isKnown ? broadcast : ((await directory.broadcastNow(broadcast.id)) ?? broadcast);
-}
-
-function liveText(
-  broadcast: BroadcastRecord,
-  window: LiveWindow,
-  rendition: RenditionName,
-): { text: string; position: Position | null } {
-  const playlist = livePlaylist({
-    rendition,
-    segments: window.timeline.segments(),
-    epochs: broadcast.epochs,
-    isEnded: window.settlesEnd(broadcast.status === 'ended'),
-  });
-  if (playlist === null) throw new MediaPending('the playlist');
-  return { text: writeMediaPlaylist(playlist), position: window.timeline.position() };
-}

@@ -5,11 +5,13 @@ import type { Request, Response } from 'express';
 import type { ObjectKey } from '../platform/contract/object-keys.ts';
 import type { PlaybackPolicy } from '../platform/contract/records.ts';
 import { headers } from '../platform/contract/routes.ts';
-import { keyETag, type Objects } from './objects.ts';
+import { keyETag, type LiveObject, type Objects } from './objects.ts';
 
 /** Cache-Control of each kind of answer. */
 export const CACHE = {
   live: 'public, max-age=1',
+  /** A live playlist as of the place that was asked for: it never changes, and nobody asks for long. */
+  liveReload: 'public, max-age=12',
   videoMaster: 'public, max-age=5',
   videoMedia: 'public, max-age=30',
   info: 'public, max-age=1',
@@ -33,8 +35,16 @@ export const PREFLIGHT = {
   'access-control-max-age': '86400',
 } as const;
 
+/** A text ready to be sent, however often; the ETag is made from it, so equal texts agree over origins. */
+export type PreparedText = { body: Buffer; etag: string };
+
+export function prepareText(text: string): PreparedText {
+  const body = Buffer.from(text, 'utf8');
+  return { body, etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 24)}"` };
+}
+
 export type TextReply = {
-  text: string;
+  text: string | PreparedText;
   type: string;
   cache: string;
   policy: PlaybackPolicy;
@@ -42,20 +52,26 @@ export type TextReply = {
   extra?: Record<string, string>;
 };
 
-/** Answers a text with an ETag made from it (equal texts agree over origins); 304 when the caller holds it. */
+/** Answers a text with its ETag; 304 when the caller holds it. */
 export function sendText(req: Request, res: Response, reply: TextReply): void {
-  const etag = `"${createHash('sha256').update(reply.text).digest('base64url').slice(0, 24)}"`;
+  const { body, etag } = typeof reply.text === 'string' ? prepareText(reply.text) : reply.text;
   res.set({ 'cache-control': reply.cache, [headers.policy]: reply.policy, etag, ...reply.extra });
   if (matches(req.get('if-none-match'), etag)) {
     res.status(304).end();
     return;
   }
-  const body = Buffer.from(reply.text, 'utf8');
   res.set({ 'content-type': reply.type, 'content-length': String(body.byteLength) });
   res.status(200).end(req.method === 'HEAD' ? undefined : body);
 }
 
-export type ObjectReply = { key: ObjectKey; type: string; cache: string; policy: PlaybackPolicy };
+export type ObjectReply = {
+  key: ObjectKey;
+  type: string;
+  cache: string;
+  policy: PlaybackPolicy;
+  /** Where else it may be, for media of a running broadcast. */
+  live?: LiveObject;
+};
 
 /**
  * Streams an immutable object: whole, or the one range asked for. The body's own failure cuts the connection, so that the
@@ -77,6 +93,7 @@ export async function sendObject(req: Request, res: Response, objects: Objects, 
     isHead: req.method === 'HEAD',
     range: ifRange === undefined || ifRange === etag ? req.get('range') : undefined,
     signal: left.signal,
+    ...(reply.live === undefined ? {} : { live: reply.live }),
   });
   const { range } = answer;
   res.set({

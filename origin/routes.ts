@@ -7,9 +7,11 @@ import express, {
   type Response,
 } from 'express';
 import { ObjectMissing } from '../platform/adapters/storage.ts';
-import { imageKey } from '../platform/contract/object-keys.ts';
+import type { ObjectKey } from '../platform/contract/object-keys.ts';
+import type { PlaybackPolicy } from '../platform/contract/records.ts';
 import { headers, PUBLIC_GRANT, parseViewerPath, routeKey, type ViewerRoute } from '../platform/contract/routes.ts';
 import { formatPosition } from '../platform/contract/timeline.ts';
+import { parseDirectives } from '../platform/hls/live-reload.ts';
 import { AppError } from '../platform/runtime/errors.ts';
 import {
   assignRequestId,
@@ -20,14 +22,17 @@ import {
 import type { Logger } from '../platform/runtime/log.ts';
 import { healthRoutes, type Readiness } from '../platform/runtime/private-server.ts';
 import type { CatalogSource } from './catalog.ts';
+import { DASH_TYPE } from './dash.ts';
 import {
   MediaPending,
   MediaUnknown,
   NotPlayable,
   RangeUnsatisfiable,
+  ReloadRefused,
   SignedUnavailable,
   StreamStale,
 } from './errors.ts';
+import type { LiveMedia } from './live-media.ts';
 import type { OriginMetrics } from './metrics.ts';
 import type { Objects } from './objects.ts';
 import type { Owner, PlaybackDirectory, Shown } from './playback.ts';
@@ -39,11 +44,28 @@ export type OriginDeps = {
   log: Logger;
   metrics: OriginMetrics;
   readiness: Readiness;
-  directory: Pick<PlaybackDirectory, 'playback' | 'content'>;
+  directory: Pick<PlaybackDirectory, 'playback' | 'content' | 'playlistOwner'>;
   playlists: Playlists;
+  dash: DashSource;
+  images: ImageSource;
+  liveMedia: LiveMedia;
   objects: Objects;
   catalog: CatalogSource;
 };
+/** Manifests of what a playback id shows. */
+export interface DashSource {
+  /** @throws NotPlayable MediaPending StreamStale StorageUnavailable */
+  manifest(shown: Shown): Promise<{ text: string; kind: 'live' | 'video'; policy: PlaybackPolicy }>;
+}
+/** Pictures of what a playback id shows. `cache` is a Cache-Control. */
+export interface ImageSource {
+  /** @throws MediaUnknown StorageUnavailable */
+  find(
+    shown: Shown,
+    name: string,
+  ): Promise<{ key: ObjectKey; type: string; cache: string } | { text: string; type: string; cache: string }>;
+}
+
 type Route<K extends ViewerRoute['kind']> = Extract<ViewerRoute, { kind: K }>;
 type Handler<K extends ViewerRoute['kind']> = (route: Route<K>, req: Request, res: Response) => Promise<void>;
 type Handlers = { [K in ViewerRoute['kind']]: Handler<K> };
@@ -95,27 +117,32 @@ const viewerRoutes =
   };
 
 function handlersOf(deps: OriginDeps): Handlers {
-  const { directory, playlists, objects, catalog } = deps;
-  const shownAt = async (route: Route<'master' | 'info' | 'image'>): Promise<Shown> => {
+  const { directory, playlists, dash, images, liveMedia, objects, catalog } = deps;
+  const shownAt = async (route: Route<'master' | 'mpd' | 'info' | 'image'>): Promise<Shown> => {
     const shown = await directory.playback(route.playback);
     if (shown === null) throw new MediaUnknown('such playback id');
     if (shown.policy !== 'public') throw new SignedUnavailable();
     return shown;
   };
-  const ownerAt = async (route: Route<'media-playlist' | 'init' | 'segment' | 'part'>): Promise<Owner> => {
-    const owner = await directory.content(route.content);
+  const opened = (owner: Owner | null, grant: string): Owner => {
     if (owner === null) throw new MediaUnknown('such content');
-    if (owner.policy !== 'public' || route.grant !== PUBLIC_GRANT) throw new SignedUnavailable();
+    if (owner.policy !== 'public' || grant !== PUBLIC_GRANT) throw new SignedUnavailable();
     return owner;
   };
   const media = async (route: Route<'init' | 'segment' | 'part'>, req: Request, res: Response): Promise<void> => {
-    const owner = await ownerAt(route);
+    const owner = opened(await directory.content(route.content), route.grant);
+    const isRunning = owner.kind === 'broadcast' && owner.broadcast.status !== 'ended';
+    const live = isRunning ? await liveMedia.locate(owner.broadcast, route, leaving(res)) : undefined;
     const type = route.rendition.startsWith('a') ? 'audio/mp4' : 'video/mp4';
+    const reply = { key: routeKey(route), type, cache: CACHE.media, policy: owner.policy };
     try {
-      await sendObject(req, res, objects, { key: routeKey(route), type, cache: CACHE.media, policy: owner.policy });
+      await sendObject(req, res, objects, live === undefined ? reply : { ...reply, live });
     } catch (thrown) {
       if (!(thrown instanceof ObjectMissing)) throw thrown;
-      const mayCome = await playlists.mayCome(owner, route.epoch, route.kind === 'init' ? 0 : route.msn);
+      // A worker that went before it could store what it had named: the next one on its disk stores it.
+      const mayCome =
+        (live?.holder ?? null) !== null ||
+        (await playlists.mayCome(owner, route.epoch, route.kind === 'init' ? 0 : route.msn));
       throw mayCome
         ? new MediaPending(`this ${route.kind}`, { cause: thrown })
         : new MediaUnknown(`such ${route.kind}`);
@@ -131,23 +158,25 @@ function handlersOf(deps: OriginDeps): Handlers {
       const text = JSON.stringify(await playlists.info(route.playback, shown));
       sendText(req, res, { text, type: JSON_TYPE, cache: CACHE.info, policy: shown.policy });
     },
+    async mpd(route, req, res) {
+      const { text, kind, policy } = await dash.manifest(await shownAt(route));
+      sendText(req, res, { text, type: DASH_TYPE, cache: kind === 'live' ? CACHE.live : CACHE.videoMaster, policy });
+    },
     async image(route, req, res) {
       const shown = await shownAt(route);
-      const writer = shown.kind === 'asset' ? shown.asset.images_writer : null;
-      if (shown.kind !== 'asset' || writer === null) throw new MediaUnknown('picture yet');
-      const key = imageKey(shown.asset.content_id, route.name, writer);
-      await sendObject(req, res, objects, { key, type: 'image/jpeg', cache: CACHE.image, policy: shown.policy });
+      const { policy } = shown;
+      const found = await images.find(shown, route.name);
+      if ('text' in found) sendText(req, res, { ...found, policy });
+      else await sendObject(req, res, objects, { ...found, policy });
     },
     async 'media-playlist'(route, req, res) {
-      const { text, kind, policy, position } = await playlists.media(await ownerAt(route), route.rendition);
+      const directives = parseDirectives((name) => queryOf(req).get(name));
+      if (directives === null) throw new ReloadRefused('_HLS_msn and _HLS_part are numbers, _HLS_skip is YES or v2');
+      const owner = opened(await directory.playlistOwner(route.content), route.grant);
+      const request = { rendition: route.rendition, directives, signal: leaving(res) };
+      const { text, kind, policy, position } = await playlists.media(owner, request);
       const extra = position === null ? {} : { [headers.position]: formatPosition(position) };
-      sendText(req, res, {
-        text,
-        type: HLS_TYPE,
-        cache: kind === 'live' ? CACHE.live : CACHE.videoMedia,
-        policy,
-        extra,
-      });
+      sendText(req, res, { text, type: HLS_TYPE, cache: MEDIA_PLAYLIST_CACHE[kind], policy, extra });
     },
     init: media,
     segment: media,
@@ -159,7 +188,19 @@ function handlersOf(deps: OriginDeps): Handlers {
   };
 }
 
+const MEDIA_PLAYLIST_CACHE = { live: CACHE.live, reload: CACHE.liveReload, video: CACHE.videoMedia } as const;
+
+/** Aborts when the caller leaves. */
+function leaving(res: Response): AbortSignal {
+  const left = new AbortController();
+  res.once('close', () => left.abort());
+  return left.signal;
+}
+
+const queryOf = (req: Request): URLSearchParams => new URL(req.originalUrl, 'http://origin').searchParams;
+
 function statusOf(error: AppError): number {
+  if (error instanceof ReloadRefused) return 400;
   if (error instanceof MediaUnknown || error instanceof NotPlayable || error instanceof ObjectMissing) return 404;
   if (error instanceof SignedUnavailable) return 403;
   if (error instanceof RangeUnsatisfiable) return 416;
@@ -167,24 +208,28 @@ function statusOf(error: AppError): number {
 }
 
 const TITLES: Record<number, string> = {
+  400: 'Bad Request',
   403: 'Forbidden',
   404: 'Not Found',
   416: 'Range Not Satisfiable',
   503: 'Service Unavailable',
 };
 
+/** What may be answered to others for a moment: that there is nothing here, or that nobody may see it. */
+const isBriefly = (status: number): boolean => status === 403 || status === 404;
+
 /** Expected errors with the headers that edges and players read; the rest goes on to the problem handler, which logs it. */
 function problems(log: Logger): ErrorRequestHandler {
   let unavailable = 0;
   let reportedAt = Number.NEGATIVE_INFINITY;
   return (thrown: unknown, _req, res, next) => {
-    if (res.headersSent) {
+    if (res.headersSent || res.destroyed) {
       res.destroy();
       return;
     }
     for (const name of ['content-type', 'content-length', 'etag']) res.removeHeader(name);
     const status = thrown instanceof AppError ? statusOf(thrown) : 500;
-    res.set('cache-control', status < 500 && status !== 416 ? CACHE.problem : CACHE.never);
+    res.set('cache-control', isBriefly(status) ? CACHE.problem : CACHE.never);
     if (!(thrown instanceof AppError) || status === 500) {
       next(thrown);
       return;

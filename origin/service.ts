@@ -5,11 +5,11 @@ import { openStorage } from '../platform/adapters/open-storage.ts';
 import { indexWatch } from '../platform/adapters/record-watch.ts';
 import { createRecords, type Records } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
-import { createHeartbeat } from '../platform/adapters/registry.ts';
+import { createHeartbeat, createRegistry, type Registry } from '../platform/adapters/registry.ts';
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import { createTimelineFollower, type TimelineFollower } from '../platform/adapters/timeline-store.ts';
 import { liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
-import { windowSegments } from '../platform/hls/live-playlist.ts';
+import { createHttpClient, type HttpClient } from '../platform/runtime/http-client.ts';
 import {
   type Component,
   type NamedComponent,
@@ -29,20 +29,30 @@ import {
 import { createCatalog } from './catalog.ts';
 import type { OriginConfig } from './config.ts';
 import { countedStorage } from './counted-storage.ts';
+import { createDash } from './dash.ts';
+import { createImages } from './images.ts';
 import { createBlockSource } from './index-blocks.ts';
+import { createLiveMedia } from './live-media.ts';
+import { createLivePlaylists } from './live-playlists.ts';
 import { LiveWindows } from './live-window.ts';
 import { createOriginMetrics, exposeFollowed } from './metrics.ts';
 import { createObjects } from './objects.ts';
 import { createPlaybackDirectory, type PlaybackDirectory } from './playback.ts';
 import { createPlaylists } from './playlists.ts';
 import { createReadiness } from './readiness.ts';
+import { createRecordings } from './recordings.ts';
 import { createOriginApp } from './routes.ts';
 import { createVodPlaylists } from './vod-playlists.ts';
+import { createWorkerObjects } from './worker-objects.ts';
 
 /** Longer than any edge keeps an idle connection, so that none is cut just as a request is sent on it. */
 const KEEP_ALIVE_MS = 75_000;
 /** Requests under way have this long after the drain begins. */
 const DRAIN_MS = 5_000;
+
+/** Fetches of objects that are not in the store yet, from one transcoder at a time. */
+const WORKER_CONNECTIONS = 32;
+const WORKER_CONNECT_MS = 500;
 
 /** What outlives single requests. */
 type Parts = {
@@ -51,6 +61,8 @@ type Parts = {
   records: Records;
   follower: TimelineFollower;
   events: EventBus;
+  registry: Registry;
+  http: HttpClient;
 };
 
 /** Builds an origin; nothing is opened before start(). */
@@ -65,6 +77,8 @@ export function createOrigin(config: OriginConfig, context: ServiceContext): Ser
     records: createRecords(storage, redis, log),
     follower: createTimelineFollower(redis, log),
     events: createEventBus(redis, log),
+    registry: createRegistry(redis, ['transcoder'], log),
+    http: createHttpClient(WORKER_CONNECTIONS, WORKER_CONNECT_MS),
   };
   const readiness = createReadiness({ redis: redis.client, storage, isDraining: () => state.isDraining });
   const { app, windows, directory } = answering(parts, config, context, readiness);
@@ -83,10 +97,13 @@ export function createOrigin(config: OriginConfig, context: ServiceContext): Ser
       { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
       { name: 'redis', component: redis },
       { name: 'index', component: indexWatch(parts.records, { isAwaited: false }) },
+      { name: 'registry', component: parts.registry },
+      { name: 'requests to transcoders', component: { start: async () => undefined, close: () => parts.http.close() } },
       { name: 'timeline follower', component: parts.follower },
-      { name: 'live windows', component: windows },
-      ...eventParts(parts.events, directory),
+      ...eventParts(parts.events, directory, windows),
       ...listeners(server, privateServer, config, state),
+      // Drained before the listener, which awaits its open requests: many of them wait for a window.
+      { name: 'live windows', component: windows },
       { name: 'heartbeat', component: createHeartbeat(redis, describe, log) },
     ],
     log,
@@ -99,25 +116,39 @@ function answering(parts: Parts, config: OriginConfig, context: ServiceContext, 
   const { log } = context;
   const metrics = createOriginMetrics(context.metrics);
   const reads = countedStorage(parts.storage, () => metrics.storageErrors.add());
+  const directory = createPlaybackDirectory(parts.records);
   const blocks = createBlockSource(reads);
   const windows = new LiveWindows({
     source: parts.follower,
     blocks,
+    record: (id) => directory.broadcast(id),
     log,
-    segments: windowSegments(config.liveWindowS),
+    windowS: config.liveWindowS,
   });
   exposeFollowed(context.metrics, windows);
-  const directory = createPlaybackDirectory(parts.records);
+  const workers = createWorkerObjects({
+    nodes: () => parts.registry.nodes('transcoder'),
+    http: parts.http,
+    internalSecret: config.internalSecret,
+    counted: metrics.workerObjects,
+  });
+  const vod = createVodPlaylists(reads);
+  const recordings = createRecordings({ blocks, directory, windows });
+  const live = createLivePlaylists({ directory, windows, buildSeconds: metrics.playlistSeconds });
   const app = createOriginApp({
     internalSecret: config.internalSecret,
     log,
     metrics,
     readiness,
     directory,
-    playlists: createPlaylists({ directory, windows, vod: createVodPlaylists(reads) }),
-    objects: createObjects(reads),
+    playlists: createPlaylists({ windows, live, vod, recordings, windowS: config.liveWindowS }),
+    dash: createDash({ directory, windows, recordings, vod }),
+    images: createImages({ storage: reads, windows, recordings }),
+    liveMedia: createLiveMedia(windows, workers),
+    objects: createObjects(reads, workers),
     catalog: createCatalog({
       directory,
+      windowS: config.liveWindowS,
       liveBroadcasts: () => parts.redis.client.hGetAll(liveBroadcastsKey),
       listAssets: (options) => parts.records.list('asset', options),
     }),
@@ -125,11 +156,14 @@ function answering(parts: Parts, config: OriginConfig, context: ServiceContext, 
   return { app, windows, directory };
 }
 
-function eventParts(events: EventBus, directory: PlaybackDirectory): NamedComponent[] {
+function eventParts(events: EventBus, directory: PlaybackDirectory, windows: LiveWindows): NamedComponent[] {
   let stop = (): void => undefined;
   const heeding: Component = {
     async start() {
-      stop = events.on((event) => directory.heed(event));
+      stop = events.on((event) => {
+        directory.heed(event);
+        windows.heed(event);
+      });
     },
     async close() {
       stop();

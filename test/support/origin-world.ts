@@ -1,21 +1,29 @@
 // The world that the tests of the origin's routes ask: an fs store in a folder of its own; records and timeline are object literals.
 import supertest from 'supertest';
 import { createCatalog } from '../../origin/catalog.ts';
+import { createDash } from '../../origin/dash.ts';
+import { createImages } from '../../origin/images.ts';
 import { createBlockSource } from '../../origin/index-blocks.ts';
+import { createLiveMedia } from '../../origin/live-media.ts';
+import { createLivePlaylists } from '../../origin/live-playlists.ts';
 import { LiveWindows } from '../../origin/live-window.ts';
-import { createOriginMetrics } from '../../origin/metrics.ts';
+import { createOriginMetrics, exposeFollowed } from '../../origin/metrics.ts';
 import { createObjects } from '../../origin/objects.ts';
 import { createPlaybackDirectory } from '../../origin/playback.ts';
 import { createPlaylists } from '../../origin/playlists.ts';
+import { createRecordings } from '../../origin/recordings.ts';
 import { createOriginApp } from '../../origin/routes.ts';
 import { createVodPlaylists } from '../../origin/vod-playlists.ts';
+import { createWorkerObjects } from '../../origin/worker-objects.ts';
 import { type ObjectStorage, StorageUnavailable } from '../../platform/adapters/storage.ts';
 import { createFsStorage } from '../../platform/adapters/storage-fs.ts';
 import type { ContentId, PlaybackId } from '../../platform/contract/ids.ts';
+import type { NodeInfo } from '../../platform/contract/nodes.ts';
 import { type ObjectKey, renditionIndexKey } from '../../platform/contract/object-keys.ts';
 import type { AssetRecord, BroadcastRecord, StreamRecord } from '../../platform/contract/records.ts';
 import { headers, mediaPlaylistPath } from '../../platform/contract/routes.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
+import { createHttpClient } from '../../platform/runtime/http-client.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics, type Metrics } from '../../platform/runtime/metrics.ts';
 import { tempDir } from './temp.ts';
@@ -50,9 +58,15 @@ export type World = {
   now: number;
   isStoreDown: boolean;
   isReady: boolean;
+  /** Known to the registry. */
+  transcoders: NodeInfo[];
 };
 export let world: World;
 export let metrics: Metrics;
+/** More entries of the running broadcast, once somebody has asked for it. */
+export let append: (entries: TimelineEntry[]) => void;
+/** As an origin that is going does. */
+export let drainWindows: () => Promise<void>;
 let storage: ObjectStorage;
 let app: ReturnType<typeof createOriginApp>;
 
@@ -98,13 +112,20 @@ export async function newWorld(): Promise<void> {
     now: 0,
     isStoreDown: false,
     isReady: true,
+    transcoders: [],
   };
   storage = breakable(createFsStorage(await tempDir('origin-routes')));
   metrics = createMetrics(false);
   const directory = createPlaybackDirectory(
     {
       async get(kind, id) {
-        const all = { asset: world.asset, stream: world.stream, broadcast: world.broadcast, upload: null };
+        const all = {
+          asset: world.asset,
+          stream: world.stream,
+          broadcast: world.broadcast,
+          upload: null,
+          content: null,
+        };
         const value = all[kind] as never as { id: string } | null;
         return value?.id === id ? ({ value, etag: '1' } as never) : null;
       },
@@ -116,29 +137,48 @@ export async function newWorld(): Promise<void> {
     },
     () => world.now,
   );
+  const blocks = createBlockSource(storage);
   const windows = new LiveWindows({
     source: {
       follow(_content, onEntries) {
+        append = (entries) => onEntries(entries);
         onEntries(world.entries);
         return { caughtUp: Promise.resolve(), stop: () => undefined };
       },
       staleMs: () => world.staleMs,
     },
-    blocks: createBlockSource(storage),
+    blocks,
+    record: (id) => directory.broadcast(id),
     log: silentLogger,
-    segments: 60,
+    windowS: 120,
     now: () => world.now,
+  });
+  drainWindows = () => windows.drain();
+  const counted = createOriginMetrics(metrics);
+  exposeFollowed(metrics, windows);
+  const vod = createVodPlaylists(storage);
+  const recordings = createRecordings({ blocks, directory, windows });
+  const live = createLivePlaylists({ directory, windows, buildSeconds: counted.playlistSeconds });
+  const workers = createWorkerObjects({
+    nodes: () => world.transcoders,
+    http: createHttpClient(4, 200),
+    internalSecret: SECRET,
+    counted: counted.workerObjects,
   });
   app = createOriginApp({
     internalSecret: SECRET,
     log: silentLogger,
-    metrics: createOriginMetrics(metrics),
+    metrics: counted,
     readiness: () => (world.isReady ? [] : ['redis: away']),
     directory,
-    playlists: createPlaylists({ directory, windows, vod: createVodPlaylists(storage) }),
-    objects: createObjects(storage),
+    playlists: createPlaylists({ windows, live, vod, recordings, windowS: 120 }),
+    dash: createDash({ directory, windows, recordings, vod }),
+    images: createImages({ storage, windows, recordings }),
+    liveMedia: createLiveMedia(windows, workers),
+    objects: createObjects(storage, workers),
     catalog: createCatalog({
       directory,
+      windowS: 120,
       liveBroadcasts: async () => (world.broadcast === null ? {} : { [world.broadcast.id]: world.stream.id }),
       listAssets: async () => ({ values: [world.asset], nextCursor: null }),
     }),
