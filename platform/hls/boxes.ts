@@ -166,3 +166,13 @@ export function writeBox(type: string, ...payloads: Uint8Array[]): Uint8Array<Ar
   const name = Uint8Array.from(type, (letter) => letter.charCodeAt(0));
   return concatBytes([words(size), name, ...payloads]);
 }
+
+/** Big-endian 16-bit words as bytes. */
+export function halves(...values: number[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(values.length * 2);
+  const view = viewOf(bytes);
+  values.forEach((value, index) => {
+    view.setUint16(index * 2, value & 0xffff);
+  });
+  return bytes;
+}
