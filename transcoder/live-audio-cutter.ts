@@ -21,6 +21,8 @@ export type AudioCutterOptions = {
   channels: number;
   /** End of the audio already published before `firstMsn`, in samples; null in a new epoch. */
   continuesAt: number | null;
+  /** There is no video: this rendition alone closes segments, and says where the epoch ends. */
+  isAlone: boolean;
 };
 
 export class AudioCutter {
@@ -33,6 +35,9 @@ export class AudioCutter {
   #index: number;
   #frames: Uint8Array[] = [];
   #partStart = 0;
+  /** Alone and ending: the newest part waits, as it may be the one that closes the epoch. */
+  #held: CutPart | null = null;
+  #isEnding = false;
 
   constructor(options: AudioCutterOptions) {
     this.#options = options;
@@ -51,7 +56,28 @@ export class AudioCutter {
       at += sample.duration;
       offset += sample.size;
     }
+    return this.#isEnding ? this.#hold(parts) : parts;
+  }
+
+  /** Without video: from now on the newest part waits for finishAlone(). Call before the encoder's input ends. */
+  end(): void {
+    this.#isEnding = this.#options.isAlone;
+  }
+
+  /** The encoder has ended, and there is no video: what is left, its last part closing the segment. */
+  finishAlone(): CutPart[] {
+    const rest = this.#frames.length > 0 ? [this.#cut(this.#index + this.#options.grid.partFrames)] : [];
+    const parts = this.#held === null ? rest : [this.#held, ...rest];
+    this.#held = null;
+    const last = parts.at(-1);
+    if (last !== undefined) last.last = true;
     return parts;
+  }
+
+  #hold(parts: CutPart[]): CutPart[] {
+    const all = this.#held === null ? parts : [this.#held, ...parts];
+    this.#held = all.pop() ?? null;
+    return all;
   }
 
   /** Fills with silence up to a video frame: the source has sent no audio for too long. */

@@ -90,6 +90,7 @@ describe('AudioCutter', () => {
       sampleRate: 48_000,
       channels: 2,
       continuesAt,
+      isAlone: false,
     });
   /** `count` frames, each its own fragment, at the times a millisecond clock gives them. */
   const feed = (target: AudioCutter, from: number, count: number) =>

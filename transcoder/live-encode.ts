@@ -1,5 +1,5 @@
 // One encoder's life inside an epoch: tags in, ffmpeg, fragments cut on the grid, parts handed to the publisher.
-import { audioRendition, type RenditionName, videoRendition } from '../platform/contract/ids.ts';
+import { audioRendition, videoRendition } from '../platform/contract/ids.ts';
 import { AUDIO_BITRATE_BPS, type Rung } from '../platform/contract/ladder.ts';
 import type { RenditionInfo } from '../platform/contract/records.ts';
 import { RING_KINDS } from '../platform/contract/ring.ts';
@@ -11,6 +11,7 @@ import { type Encoder, startEncoder } from './live-encoder.ts';
 import { LiveEncoderFailed } from './live-errors.ts';
 import type { FeedHeaders, FeedMedia } from './live-feed.ts';
 import { indexOfSegment, type LiveGrid } from './live-grid.ts';
+import type { MediaHandlers, MediaRun, ReadyRendition } from './live-media-run.ts';
 import { type CutPart, VideoCutter } from './live-video-cutter.ts';
 
 /** Audio of an epoch: from the source, or silence in the shape that the broadcast began with. */
@@ -22,6 +23,7 @@ export type EncodePlan = {
   grid: LiveGrid;
   /** Segment with which this encoder begins. */
   firstMsn: number;
+  /** None: sound alone. */
   rungs: readonly Rung[];
   preset: string;
   audio: AudioPlan | null;
@@ -30,24 +32,15 @@ export type EncodePlan = {
   headers: FeedHeaders;
 };
 
-export type ReadyRendition = { name: RenditionName; bytes: Uint8Array; info: RenditionInfo };
-export type EncodeHandlers = {
-  /** All init parts are there; parts wait until this resolves. */
-  onReady(renditions: ReadyRendition[]): Promise<void>;
-  onPart(part: CutPart): void;
-  /** The encoder cannot go on. */
-  onFailure(thrown: unknown): void;
-};
-
 const AUDIO = audioRendition(0);
 /** Audio further behind the video than this is taken for lost. Unit: s of media. */
 const AUDIO_PATIENCE_S = 1.5;
 /** Longest time without output while input is there. Unit: ms. */
 const STALL_MS = 15_000;
 
-export class EncodeRun {
+export class EncodeRun implements MediaRun {
   readonly #plan: EncodePlan;
-  readonly #handlers: EncodeHandlers;
+  readonly #handlers: MediaHandlers;
   readonly #encoder: Encoder;
   readonly #readers: FragmentReader[];
   readonly #inits = new Map<number, Init>();
@@ -62,7 +55,7 @@ export class EncodeRun {
   #fedAt = 0;
   #isWriting = false;
 
-  constructor(plan: EncodePlan, handlers: EncodeHandlers, log: Logger) {
+  constructor(plan: EncodePlan, handlers: MediaHandlers, log: Logger) {
     this.#plan = plan;
     this.#handlers = handlers;
     const hasAudio = plan.audio?.from === 'source';
@@ -85,20 +78,22 @@ export class EncodeRun {
     return this.#encoder.pid;
   }
 
-  /** Writes the container's start. Call once, before feed(). */
+  /** Writes the container's start. */
   async begin(firstTimestamp: number): Promise<void> {
     const { headers } = this.#plan;
     const hasAudio = this.#plan.audio?.from === 'source';
-    await this.#encoder.write(flvHeader(true, hasAudio));
-    if (headers.video !== null) await this.#encoder.write(flvTag(RING_KINDS.video, firstTimestamp, headers.video));
+    const hasVideo = this.#plan.rungs.length > 0;
+    await this.#encoder.write(flvHeader(hasVideo, hasAudio));
+    if (hasVideo && headers.video !== null)
+      await this.#encoder.write(flvTag(RING_KINDS.video, firstTimestamp, headers.video));
     if (hasAudio && headers.audio !== null) {
       await this.#encoder.write(flvTag(RING_KINDS.audio, firstTimestamp, headers.audio));
     }
   }
 
-  /** @throws LiveEncoderFailed when ffmpeg is gone */
   async feed(media: FeedMedia): Promise<void> {
     if (media.type === 'audio' && this.#plan.audio?.from !== 'source') return;
+    if (media.type === 'video' && this.#plan.rungs.length === 0) return;
     const kind = media.type === 'audio' ? RING_KINDS.audio : RING_KINDS.video;
     this.#fedAt = performance.now();
     this.#isWriting = true;
@@ -112,22 +107,26 @@ export class EncodeRun {
     if (latest - this.#outputAt > STALL_MS) this.#fail(new LiveEncoderFailed('nothing came out of it any more'));
   }
 
-  /** The source is over: flushes ffmpeg and hands out what is left, the last segment closed. @throws LiveEncoderFailed */
+  /** Flushes ffmpeg, too. */
   async finish(): Promise<void> {
     for (const cutter of this.#video) cutter.end();
+    this.#audio?.end();
     this.#isFinishing = true;
     this.#encoder.end();
     const { code, signal, lastWords } = await this.#encoder.done;
     await this.#ready;
     if (code !== 0) throw new LiveEncoderFailed(`it ended (${signal ?? code}): ${lastWords}`);
     if (this.#isOver || this.#early !== null) return;
-    const endIndex = Math.min(...this.#video.map((cutter) => cutter.endIndex));
-    for (const cutter of this.#video) for (const part of cutter.finish()) this.#handlers.onPart(part);
-    for (const part of this.#audio?.finish(endIndex) ?? []) this.#handlers.onPart(part);
+    for (const part of this.#rest()) this.#handlers.onPart(part);
     this.#isOver = true;
   }
 
-  /** Ends ffmpeg at once; nothing more comes out. */
+  #rest(): CutPart[] {
+    if (this.#video.length === 0) return this.#audio?.finishAlone() ?? [];
+    const endIndex = Math.min(...this.#video.map((cutter) => cutter.endIndex));
+    return [...this.#video.flatMap((cutter) => cutter.finish()), ...(this.#audio?.finish(endIndex) ?? [])];
+  }
+
   async kill(): Promise<void> {
     this.#isOver = true;
     this.#isFinishing = true;
@@ -173,6 +172,7 @@ export class EncodeRun {
     });
     const audioInit = audio?.from === 'silence' ? audio.init : this.#inits.get(rungs.length);
     if (audio !== null && audioInit !== undefined) this.#audio = this.#makeAudioCutter(audioInit.info);
+    if (this.#isFinishing) this.#audio?.end();
     this.#ready = this.#announce(audioInit ?? null);
   }
 
@@ -186,6 +186,7 @@ export class EncodeRun {
       sampleRate: info.timescale,
       channels: info.channels ?? 2,
       continuesAt: audioContinuesAt,
+      isAlone: this.#plan.rungs.length === 0,
     });
   }
 

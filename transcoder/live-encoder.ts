@@ -13,6 +13,7 @@ export type EncoderPlan = {
   startFrame: number;
   partFrames: number;
   gopFrames: number;
+  /** None: sound alone. */
   rungs: readonly Rung[];
   preset: string;
   /** Null: no audio comes out of this process. */
@@ -80,7 +81,7 @@ export function encoderArguments(plan: EncoderPlan): string[] {
       '-i',
       'pipe:0',
     ],
-    ...['-filter_complex', filterGraph(plan)],
+    ...(plan.rungs.length > 0 ? ['-filter_complex', filterGraph(plan)] : []),
     ...plan.rungs.flatMap((rung, i) => videoOutput(plan, rung, i)),
     ...audioOutput(plan),
   ];

@@ -1,6 +1,7 @@
 // Turns ring frames into what an encoder can take: media that begins at a key frame and is continuous, and a `break` wherever it is not.
 import type { SessionId } from '../platform/contract/ids.ts';
 import { RING_KINDS, type RingFrame } from '../platform/contract/ring.ts';
+import { delay } from '../platform/runtime/waits.ts';
 import { FLV_AVC, metadataFrameRate, readAudioTag, readVideoTag } from './flv-tags.ts';
 import { LiveSourceUnsupported } from './live-errors.ts';
 
@@ -19,10 +20,15 @@ export type FeedMedia = {
 export type FeedItem =
   | FeedMedia
   /** Timestamps, codec or source changed: what follows begins at a key frame and belongs to a new epoch. */
-  | { type: 'break'; reason: 'session' | 'jump' | 'headers' | 'lost' }
+  | { type: 'break'; reason: BreakReason }
+  /** `left`: the publisher's session is over. `silent`: nothing came for the time that next() was given. */
+  | { type: 'away'; reason: 'left' | 'silent' }
   | { type: 'end' };
+type BreakReason = 'session' | 'jump' | 'headers' | 'lost';
 
-/** Video timestamps further apart than this are no longer one timeline. Unit: ms. */
+/** Without a frame for so long a broadcast counts as left, and gaps are named. Unit: ms. */
+export const SILENCE_MS = 2_000;
+/** Timestamps further apart than this are no longer one timeline. Unit: ms. */
 export const JUMP_MS = 1_000;
 
 const equal = (a: Uint8Array | null, b: Uint8Array): boolean => a !== null && Buffer.compare(a, b) === 0;
@@ -32,26 +38,50 @@ export class LiveFeed {
   session: SessionId | null = null;
   /** What the publisher claims, frames per second. */
   claimedFps: number | null = null;
+  /** What the broadcast is made of; `any` until its first epoch decides: with video as soon as there is any, else sound alone. */
+  kind: 'any' | 'video' | 'audio' = 'any';
   readonly #frames: AsyncIterator<RingFrame | 'lost', void>;
   #waiting: FeedItem[] = [];
-  #lastVideo: number | null = null;
+  #pending: Promise<IteratorResult<RingFrame | 'lost', void>> | null = null;
+  /** Timestamp of the newest frame of the track that leads: video, or audio alone. */
+  #last: number | null = null;
   #needsKey = true;
   /** Something was handed out since the last break. */
   #isRunning = false;
+  #isAway = false;
 
   constructor(frames: AsyncIterator<RingFrame | 'lost', void>) {
     this.#frames = frames;
   }
 
-  /** @throws LiveSourceUnsupported at video that is not H.264 */
-  async next(): Promise<FeedItem> {
+  /**
+   * @param limitMs after so long without an item it is `away` (silent); the feed goes on all the same
+   * @throws LiveSourceUnsupported at video that is not H.264
+   */
+  async next(limitMs = Number.POSITIVE_INFINITY): Promise<FeedItem> {
+    const deadline = performance.now() + limitMs;
     for (;;) {
       const waiting = this.#waiting.shift();
       if (waiting !== undefined) return waiting;
-      const { done, value } = await this.#frames.next();
+      const result = await this.#frame(deadline);
+      if (result === 'late') return { type: 'away', reason: 'silent' };
+      const { done, value } = result;
       if (done || value === undefined) return { type: 'end' };
       if (value === 'lost') this.#break('lost');
       else this.#take(value);
+    }
+  }
+
+  async #frame(deadline: number): Promise<IteratorResult<RingFrame | 'lost', void> | 'late'> {
+    this.#pending ??= this.#frames.next();
+    const waited = new AbortController();
+    const late = deadline === Number.POSITIVE_INFINITY ? [] : [lateAfter(deadline - performance.now(), waited.signal)];
+    try {
+      const result = await Promise.race([this.#pending, ...late]);
+      if (result !== 'late') this.#pending = null;
+      return result;
+    } finally {
+      waited.abort();
     }
   }
 
@@ -64,15 +94,16 @@ export class LiveFeed {
     await this.#frames.return?.();
   }
 
-  #break(reason: 'session' | 'jump' | 'headers' | 'lost'): void {
+  #break(reason: BreakReason): void {
     if (this.#isRunning) this.#waiting.push({ type: 'break', reason });
     this.#isRunning = false;
     this.#needsKey = true;
-    this.#lastVideo = null;
+    this.#last = null;
   }
 
   #take(frame: RingFrame): void {
     if (frame.kind === RING_KINDS.session) this.#takeSession(frame);
+    else if (frame.kind === RING_KINDS.away) this.#leave();
     else if (frame.kind === RING_KINDS.script) this.claimedFps = metadataFrameRate(frame.payload) ?? this.claimedFps;
     else if (frame.kind === RING_KINDS.video) this.#takeVideo(frame);
     else if (frame.kind === RING_KINDS.audio) this.#takeAudio(frame);
@@ -82,6 +113,7 @@ export class LiveFeed {
   #takeSession(frame: RingFrame): void {
     const session = Buffer.from(frame.payload).toString('utf8') as SessionId;
     if (session === this.session) return;
+    this.#isAway = false;
     if (this.session !== null) this.#break('session');
     this.session = session;
     this.headers.video = null;
@@ -89,24 +121,36 @@ export class LiveFeed {
     this.claimedFps = null;
   }
 
+  /** Repeated by a ring that is asked again meanwhile: one is enough. */
+  #leave(): void {
+    if (!this.#isAway) this.#waiting.push({ type: 'away', reason: 'left' });
+    this.#isAway = true;
+    this.#isRunning = false;
+    this.#needsKey = true;
+    this.#last = null;
+  }
+
   #takeVideo(frame: RingFrame): void {
+    if (this.kind === 'audio') return;
     const tag = readVideoTag(frame.payload);
     if (tag === null) return;
     if (tag.codec !== FLV_AVC) {
       throw new LiveSourceUnsupported(tag.codec < 0 ? 'an enhanced codec' : `FLV video codec ${tag.codec}`);
     }
     if (tag.isConfig) {
-      if (this.headers.video !== null && !equal(this.headers.video, frame.payload)) this.#break('headers');
+      if (this.headers.video === null ? this.#isRunning : !equal(this.headers.video, frame.payload)) {
+        this.#break('headers');
+      }
       this.headers.video = frame.payload;
       return;
     }
     if (tag.data.length === 0) return;
     const dts = frame.timestamp;
-    if (this.#lastVideo !== null && Math.abs(dts - this.#lastVideo) > JUMP_MS) this.#break('jump');
+    if (this.#last !== null && Math.abs(dts - this.#last) > JUMP_MS) this.#break('jump');
     if (this.#needsKey && !(tag.isKey && this.headers.video !== null)) return;
     this.#needsKey = false;
     this.#isRunning = true;
-    this.#lastVideo = dts;
+    this.#last = dts;
     const pts = dts + tag.ctsMs;
     this.#waiting.push({ type: 'video', payload: frame.payload, dts, pts, isKey: tag.isKey, arrival: frame.arrival });
   }
@@ -119,8 +163,26 @@ export class LiveFeed {
       this.headers.audio = frame.payload;
       return;
     }
-    if (this.#needsKey || tag.data.length === 0) return;
+    if (tag.data.length === 0) return;
     const dts = frame.timestamp;
+    if (this.#isAlone) this.#goOnAlone(dts);
+    else if (this.#needsKey) return;
     this.#waiting.push({ type: 'audio', payload: frame.payload, dts, pts: dts, isKey: true, arrival: frame.arrival });
   }
+
+  /** Sound leads where there is no picture. */
+  get #isAlone(): boolean {
+    return this.kind === 'audio' || (this.kind === 'any' && this.headers.video === null);
+  }
+
+  #goOnAlone(dts: number): void {
+    if (this.#last !== null && Math.abs(dts - this.#last) > JUMP_MS) this.#break('jump');
+    this.#isRunning = true;
+    this.#last = dts;
+  }
+}
+
+async function lateAfter(ms: number, signal: AbortSignal): Promise<'late'> {
+  await delay(Math.max(0, ms), signal);
+  return 'late';
 }

@@ -64,6 +64,8 @@ const epoch = (fps: EpochInfo['fps']): EpochInfo => ({
   part_target: 0.52,
   target_duration: 2,
   renditions: [],
+  grid: 'frames',
+  source: 'publisher',
 });
 
 test('a worker that reads the record gets the grid of the one that wrote it', () => {

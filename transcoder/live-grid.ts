@@ -59,3 +59,21 @@ export const indexOfSegment = (grid: LiveGrid, msn: number): number => (msn - gr
 /** Wall clock of a frame, from the epoch's own origin. Unit: ms since the epoch. */
 export const clockOf = (epoch: EpochInfo, index: number): number =>
   epoch.pdt0 + (index * 1_000 * epoch.fps.den) / epoch.fps.num;
+
+/** Wall clock of a part's first frame. @param part of the epoch's first rendition. Unit: ms since the epoch. */
+export function pdtOf(epoch: EpochInfo, part: { msn: number; part: number; tfdt: number }): number {
+  if (epoch.grid === 'copy') {
+    return epoch.pdt0 + (part.tfdt * 1_000) / (epoch.renditions[0]?.timescale ?? 1_000) - epoch.ts0;
+  }
+  return clockOf(epoch, indexOfSegment(gridOf(epoch), part.msn) + part.part * epoch.part_frames);
+}
+
+/** Length of a part (ms), and parts of a whole segment: what gap entries are made of. */
+export function gapGridOf(epoch: EpochInfo): { partMs: number; partsPerSegment: number } {
+  if (epoch.grid === 'copy') {
+    const partS = epoch.part_target ?? epoch.target_duration;
+    return { partMs: 1_000 * partS, partsPerSegment: Math.max(1, Math.floor(epoch.target_duration / partS)) };
+  }
+  const partMs = (epoch.part_frames * 1_000 * epoch.fps.den) / epoch.fps.num;
+  return { partMs, partsPerSegment: Math.ceil(epoch.segment_frames / epoch.part_frames) };
+}

@@ -9,10 +9,15 @@ import {
 export type LiveMetrics = {
   partStore: HistogramMetric;
   encodeLag: HistogramMetric;
-  /** outcome: stored, step_back, discarded. */
+  publishLag: HistogramMetric;
+  /** outcome: stored, step_back, left, discarded. */
   parts: CounterMetric;
   takeovers: CounterMetric;
   encoderRestarts: CounterMetric;
+  /** verdict: lighter, heavier, rejoin. */
+  loadChanges: CounterMetric;
+  /** Second workers that went on as the first. */
+  promotions: CounterMetric;
 };
 
 export function createLiveMetrics(metrics: Metrics): LiveMetrics {
@@ -27,6 +32,11 @@ export function createLiveMetrics(metrics: Metrics): LiveMetrics {
       'Age of the last frame of a part (arrival at the ingest) when the encoder hands the part out.',
       SECONDS_BUCKETS,
     ),
+    publishLag: metrics.histogram(
+      'headwater_live_publish_lag_seconds',
+      'Age of the last frame of a part (arrival at the ingest) when the part is named in the timeline.',
+      SECONDS_BUCKETS,
+    ),
     parts: metrics.counter('headwater_live_parts_total', 'Parts by outcome, all renditions of a part as one.', [
       'outcome',
     ]),
@@ -35,5 +45,11 @@ export function createLiveMetrics(metrics: Metrics): LiveMetrics {
       'headwater_live_encoder_restarts_total',
       'Encoders that ended early and were started again.',
     ),
+    loadChanges: metrics.counter(
+      'headwater_live_load_changes_total',
+      'Times that an encoder fell behind and lost a rendition (lighter) or content (rejoin), or got a rendition back (heavier).',
+      ['verdict'],
+    ),
+    promotions: metrics.counter('headwater_live_promotions_total', 'Second workers that took the place of the first.'),
   };
 }

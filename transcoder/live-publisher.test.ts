@@ -3,22 +3,15 @@ import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ObjectConflict, ObjectMissing, type ObjectStorage, StorageUnavailable } from '../platform/adapters/storage.ts';
 import { TimelineRefused, type TimelineWriter } from '../platform/adapters/timeline-store.ts';
-import {
-  type BroadcastId,
-  type ContentId,
-  newId,
-  type RenditionName,
-  type SessionId,
-  type WriterTag,
-} from '../platform/contract/ids.ts';
-import { indexBlockKey } from '../platform/contract/object-keys.ts';
-import type { BroadcastRecord, EpochInfo, RenditionInfo } from '../platform/contract/records.ts';
-import { IndexBlock, type TimelineEntry } from '../platform/contract/timeline.ts';
+import type { ContentId, NodeId, RenditionName, SessionId, WriterTag } from '../platform/contract/ids.ts';
+import type { EpochInfo, RenditionInfo } from '../platform/contract/records.ts';
+import { comparePositions, type Position, type TimelineEntry } from '../platform/contract/timeline.ts';
 import { silentLogger } from '../platform/runtime/log.ts';
 import { createMetrics } from '../platform/runtime/metrics.ts';
+import { LiveAppender, type UnsignedEntry } from './live-append.ts';
 import { LiveInitDiffers, LiveSuperseded } from './live-errors.ts';
-import { gridOf } from './live-grid.ts';
 import { LiveHistory } from './live-history.ts';
+import { type MediaStore, storeOnly } from './live-media-store.ts';
 import { createLiveMetrics } from './live-metrics.ts';
 import { LivePublisher } from './live-publisher.ts';
 import type { CutPart } from './live-video-cutter.ts';
@@ -27,6 +20,7 @@ const CONTENT = 'contentcontentcontent1' as ContentId;
 const V = 'v180' as RenditionName;
 const A = 'a0' as RenditionName;
 const WRITER = 'writer0001' as WriterTag;
+const NODE = 'nodenodenodenodenode01' as NodeId;
 
 const rendition = (name: RenditionName): RenditionInfo => ({
   name,
@@ -54,6 +48,8 @@ const epochOf = (epoch: number, msn0: number): EpochInfo => ({
   part_target: 0.52,
   target_duration: 2,
   renditions: [rendition(V), rendition(A)],
+  grid: 'frames',
+  source: 'publisher',
 });
 const part = (name: RenditionName, msn: number, number: number, last = number === 3): CutPart => ({
   rendition: name,
@@ -73,6 +69,8 @@ class World {
   readonly accepted: TimelineEntry[] = [];
   readonly trims: string[] = [];
   failPuts = 0;
+  /** Keys that only the worker's disk takes. */
+  spooled = /^never$/;
   refusals: ('STALE_TERM' | 'STEP_BACK' | 'UNSEEDED')[] = [];
   /** Puts of keys that contain this text wait for open(). */
   gate: { text: string; opened: Promise<void>; open(): void } | null = null;
@@ -137,11 +135,14 @@ let history: LiveHistory;
 let stop: AbortController;
 let failure: unknown;
 let publisher: LivePublisher;
+/** Places of closing entries, as the publisher told them. */
+let closed: string[];
 
-const makeHistory = (windowS = 120) => {
+const makeHistory = () => {
   const xRange = async () => world.accepted.map((entry) => ({ id: '', fields: { e: JSON.stringify(entry) } }));
   const { storage, timeline } = world;
-  return new LiveHistory({ content: CONTENT, storage, timeline, redis: { xRange }, windowS, log: silentLogger });
+  const media = storeOnly(storage);
+  return new LiveHistory({ content: CONTENT, storage, media, timeline, redis: { xRange }, log: silentLogger });
 };
 const makePublisher = (term = 1) => {
   const { storage, timeline } = world;
@@ -150,24 +151,28 @@ const makePublisher = (term = 1) => {
     failure = thrown;
     stop.abort(thrown);
   };
-  const options = { content: CONTENT, term, writer: WRITER };
-  return new LivePublisher(options, {
-    storage,
-    timeline,
-    history,
-    metrics,
-    log: silentLogger,
-    signal: stop.signal,
-    fail,
-  });
+  const standing = { place: 'leader', term, turn: async () => true, settled: async () => undefined } as const;
+  const base = { history, metrics, log: silentLogger, signal: stop.signal };
+  const accepted = async (place: Position) =>
+    world.accepted.find((entry) => comparePositions(entry, place) === 0) ?? null;
+  const onNamed = () => undefined;
+  const appender = new LiveAppender({ ...base, content: CONTENT, timeline, standing, accepted, onNamed });
+  const onClosed = async (entry: UnsignedEntry) => void closed.push(`${entry.msn}.${entry.part}`);
+  const options = { content: CONTENT, node: NODE, writer: WRITER };
+  const media: MediaStore = {
+    ...storeOnly(storage),
+    put: async (key, bytes) => (world.spooled.test(key) ? 'worker' : storeOnly(storage).put(key, bytes)),
+  };
+  return new LivePublisher(options, { ...base, storage, media, appender, fail, onClosed });
 };
-const begin = (info: EpochInfo = epochOf(0, 0)) => publisher.beginEpoch(info, gridOf(info));
+const begin = (info: EpochInfo = epochOf(0, 0)) => publisher.beginEpoch(info);
 const addAll = (msn: number, parts = [0, 1, 2, 3]) => {
   for (const number of parts) for (const name of [V, A]) publisher.add(part(name, msn, number));
 };
 
 beforeEach(() => {
   world = new World();
+  closed = [];
   history = makeHistory();
   stop = new AbortController();
   failure = null;
@@ -234,6 +239,58 @@ describe('LivePublisher', () => {
     publisher.add(part(A, 0, 2));
     await publisher.settle();
     expect(world.events.slice(-2)).toEqual(['seed 1 with 2', 'name 0.2']);
+  });
+
+  test("a part on the worker's disk is named with its node; one part of an entry is enough", async () => {
+    begin();
+    world.spooled = /a0\/0\/p0\.1|v180\/0\/s0/;
+    addAll(0);
+    await publisher.settle();
+    const worker = `worker:${NODE}`;
+    expect(world.accepted.map((entry) => entry.src)).toEqual(['store', worker, 'store', worker]);
+  });
+
+  test('gaps are named after what is on its way', async () => {
+    begin();
+    world.hold('v180/0/p0.1');
+    addAll(0, [0, 1]);
+    const gap = {
+      version: 1,
+      epoch: 0,
+      msn: 1,
+      part: 0,
+      pdt: 1,
+      gap: true,
+      last: true,
+      src: 'store',
+      renditions: {},
+    } as const;
+    publisher.addGap(gap);
+    await new Promise(setImmediate);
+    expect(world.accepted).toHaveLength(1);
+    world.gate?.open();
+    await publisher.closeEpoch();
+    expect(world.accepted.map((entry) => [entry.msn, entry.part, entry.gap])).toEqual([
+      [0, 0, false],
+      [0, 1, false],
+      [1, 0, true],
+    ]);
+    expect(closed).toEqual(['1.0']);
+  });
+
+  test('remembers what stands at a place that was taken', async () => {
+    begin();
+    addAll(0, [0]);
+    await publisher.settle();
+    const [first] = world.accepted;
+    if (first === undefined) throw new Error('nothing is named');
+    // The answer of the next append is lost: it stands there, and the next try is a step back.
+    world.accepted.push({ ...first, part: 1 });
+    world.refusals = ['STEP_BACK'];
+    addAll(0, [1]);
+    await publisher.settle();
+    expect(history.head).toMatchObject({ msn: 0, part: 1 });
+    expect(world.accepted).toHaveLength(2);
   });
 
   test('leaves out what the timeline has already', async () => {
@@ -309,66 +366,5 @@ describe('LivePublisher', () => {
     world.gate?.open();
     await room;
     expect(world.accepted).toHaveLength(1);
-  });
-});
-
-describe('LiveHistory', () => {
-  const record = (...epochs: EpochInfo[]) => ({ id: newId<BroadcastId>(), epochs }) as unknown as BroadcastRecord;
-  const block = (epoch: number, msn: number) => {
-    const body = world.objects.get(indexBlockKey(CONTENT, epoch, msn));
-    return body === undefined ? null : IndexBlock.parse(JSON.parse(body.toString()));
-  };
-  const publish = async (from: number, to: number) => {
-    for (let msn = from; msn < to; msn += 1) addAll(msn);
-    await publisher.settle();
-  };
-
-  test('stores a block each 30 segments and trims only behind block and window', async () => {
-    history = makeHistory(20);
-    publisher = makePublisher();
-    begin();
-    await publish(0, 29);
-    expect([block(0, 0), world.trims]).toEqual([null, []]);
-    await publish(29, 45);
-    expect(block(0, 0)).toMatchObject({ first_msn: 0, last_msn: 29 });
-    expect(block(0, 0)?.entries).toHaveLength(120);
-    expect(block(0, 30)).toBeNull();
-    expect(world.trims.at(-1)).toBe('0.30.0');
-    expect(history.entries()[0]).toMatchObject({ msn: 30, part: 0 });
-    await publisher.closeEpoch();
-    expect(block(0, 30)).toMatchObject({ first_msn: 30, last_msn: 44 });
-  });
-
-  test('keeps the window however many blocks there are', async () => {
-    begin();
-    await publish(0, 65);
-    expect(block(0, 30)).not.toBeNull();
-    expect(history.entries()[0]?.msn).toBe(65 - 61);
-  });
-
-  test('a second worker continues the blocks where they stand', async () => {
-    begin();
-    await publish(0, 32);
-    history = makeHistory();
-    await history.restore(record(epochOf(0, 0)), 2);
-    expect(history.head).toMatchObject({ epoch: 0, msn: 31, part: 3 });
-    publisher = makePublisher(2);
-    begin();
-    await publish(32, 60);
-    expect(block(0, 30)).toMatchObject({ first_msn: 30, last_msn: 59 });
-    expect(block(0, 30)?.entries).toHaveLength(120);
-    expect(history.nextMsn).toBe(60);
-  });
-
-  test('reads the timeline back from the store when Redis has nothing', async () => {
-    begin();
-    await publish(0, 33);
-    world.accepted.length = 0;
-    history = makeHistory();
-    await history.restore(record(epochOf(0, 0)), 2);
-    expect(history.isReadBack).toBe(true);
-    expect(history.lastEntry()).toMatchObject({ msn: 29, last: true });
-    expect(history.nextMsn).toBe(33);
-    expect(world.events.at(-1)).toBe('seed 2 with 120');
   });
 });

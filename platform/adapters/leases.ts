@@ -14,14 +14,28 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
+/** A renewal that failed is tried again so soon. Unit: ms. */
+const RETRY_MS = 200;
+
 /** A held lease; it renews itself until released or lost. */
 export interface Lease {
   readonly name: string;
-  /** Aborts when another holds it, or when no renewal has succeeded for its whole time (own monotonic clock). */
+  /**
+   * Aborts when another holds it; and, unless it was asked for as kept, when no renewal has succeeded for its whole time (own monotonic
+   * clock).
+   */
   readonly lost: AbortSignal;
   /** Gives it back; never throws: what Redis does not hear expires by itself. May be called twice. */
   release(): Promise<void>;
 }
+
+export type LeaseOptions = {
+  /**
+   * Redis that does not answer takes nothing away: the holder goes on and takes the lease again when Redis is back, unless another was first.
+   * Only for work that is fenced by terms as well.
+   */
+  isKept?: boolean;
+};
 
 export interface Leases {
   /**
@@ -30,7 +44,7 @@ export interface Leases {
    * @returns null when another holds it
    * @throws RedisUnavailable
    */
-  acquire(name: string, ttlMs: number): Promise<Lease | null>;
+  acquire(name: string, ttlMs: number, options?: LeaseOptions): Promise<Lease | null>;
   /** Token of whoever holds it, or null. @throws RedisUnavailable */
   holder(name: string): Promise<string | null>;
 }
@@ -43,6 +57,7 @@ class HeldLease implements Lease {
   readonly #client: RedisClient;
   readonly #token: string;
   readonly #ttlMs: number;
+  readonly #isKept: boolean;
   readonly #log: Logger;
   readonly #renewing: Promise<void>;
   #expiresAt: number;
@@ -50,7 +65,7 @@ class HeldLease implements Lease {
   /** @param askedAt performance.now() before the acquiring command was sent */
   constructor(
     client: RedisClient,
-    lease: { name: string; token: string; ttlMs: number; askedAt: number },
+    lease: { name: string; token: string; ttlMs: number; askedAt: number; isKept: boolean },
     log: Logger,
   ) {
     this.name = lease.name;
@@ -58,6 +73,7 @@ class HeldLease implements Lease {
     this.#client = client;
     this.#token = lease.token;
     this.#ttlMs = lease.ttlMs;
+    this.#isKept = lease.isKept;
     this.#log = log;
     this.#expiresAt = lease.askedAt + lease.ttlMs;
     this.#renewing = this.#renew();
@@ -65,21 +81,25 @@ class HeldLease implements Lease {
 
   async #renew(): Promise<void> {
     const stop = this.#ending.signal;
+    let wait = this.#ttlMs / 3;
     while (!stop.aborted) {
-      const remaining = this.#expiresAt - performance.now();
-      if (remaining <= 0) return this.#lose('not renewed in time');
-      const deadline = new AbortController();
-      const wait = Math.min(this.#ttlMs / 3, remaining);
-      await delay(wait, stop);
+      await delay(Math.min(wait, this.#remainingMs()), stop);
       if (stop.aborted) return;
+      const deadline = new AbortController();
       // A renewal that hangs must not hide the end of the lease's time.
-      const limit = Math.max(0, this.#expiresAt - performance.now());
-      const outcome = await Promise.race([this.#try(), delay(limit, deadline.signal).then(() => 'late' as const)]);
+      const limit = this.#isKept ? [] : [delay(this.#remainingMs(), deadline.signal).then(() => 'late' as const)];
+      const outcome = await Promise.race([this.#try(), ...limit]);
       deadline.abort();
       if (stop.aborted) return;
       if (outcome === 'taken') return this.#lose('another holds it');
-      if (outcome === 'late') return this.#lose('not renewed in time');
+      if (outcome === 'late' || this.#remainingMs() <= 0) return this.#lose('not renewed in time');
+      wait = outcome === 'held' ? this.#ttlMs / 3 : RETRY_MS;
     }
+  }
+
+  /** Infinity for a kept one: only another holder ends it. */
+  #remainingMs(): number {
+    return this.#isKept ? Number.POSITIVE_INFINITY : Math.max(0, this.#expiresAt - performance.now());
   }
 
   async #try(): Promise<'held' | 'taken' | 'failed'> {
@@ -115,11 +135,11 @@ class HeldLease implements Lease {
 export function createLeases(redis: RedisConnection, log: Logger): Leases {
   const { client } = redis;
   return {
-    async acquire(name, ttlMs) {
+    async acquire(name, ttlMs, { isKept = false } = {}) {
       const token = randomUUID();
       const askedAt = performance.now();
       const isMine = await client.set(leaseKey(name), token, { px: ttlMs, nx: true });
-      return isMine ? new HeldLease(client, { name, token, ttlMs, askedAt }, log) : null;
+      return isMine ? new HeldLease(client, { name, token, ttlMs, askedAt, isKept }, log) : null;
     },
     holder: (name) => client.get(leaseKey(name)),
   };

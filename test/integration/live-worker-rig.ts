@@ -9,7 +9,7 @@ import { createLeases } from '../../platform/adapters/leases.ts';
 import { createRecords } from '../../platform/adapters/records.ts';
 import { createRedis } from '../../platform/adapters/redis.ts';
 import { createFsStorage } from '../../platform/adapters/storage-fs.ts';
-import { createTimelineWriter } from '../../platform/adapters/timeline-store.ts';
+import { createTimelineFollower, createTimelineWriter } from '../../platform/adapters/timeline-store.ts';
 import {
   type BroadcastId,
   contentOf,
@@ -26,6 +26,7 @@ import { IndexBlock, TimelineEntry } from '../../platform/contract/timeline.ts';
 import { createLogger, silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
 import { delay } from '../../platform/runtime/waits.ts';
+import { storeOnly } from '../../transcoder/live-media-store.ts';
 import { createLiveWorker, type LiveWorker } from '../../transcoder/live-worker.ts';
 import { TestRing } from './live-worker-ring.ts';
 
@@ -37,7 +38,10 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 /** A worker on its own connection, as a process of its own would have it. */
 export type RigWorker = {
   worker: LiveWorker;
+  node: NodeId;
   job(term: number): Promise<void>;
+  /** Second worker of a broadcast with hot redundancy. */
+  hotJob(): Promise<void>;
   abort: AbortController;
   close(): Promise<void>;
 };
@@ -65,7 +69,7 @@ export class LiveRig {
     this.timeline = createTimelineWriter(this.redis);
   }
 
-  async start(mode: LatencyMode): Promise<void> {
+  async start(mode: LatencyMode, changes: Partial<BroadcastRecord> = {}): Promise<void> {
     this.ringUrl = await this.ring.start();
     await this.redis.start();
     const now = Date.now();
@@ -79,10 +83,17 @@ export class LiveRig {
       updated_at: now,
       ended_at: null,
       latency_mode: mode,
+      transcode: 'ladder',
+      redundancy: 'standby',
+      use_slate: false,
+      dvr_window_s: null,
+      asset_id: null,
+      fault: null,
+      ...changes,
       reconnect_window_s: 60,
       term: 0,
       worker: null,
-      ingest: { node: this.#node, session: newId(), since: now },
+      ingest: { node: this.#node, session: newId(), since: now, key: 'primary' },
       disconnected_at: null,
       epochs: [],
     };
@@ -98,6 +109,8 @@ export class LiveRig {
   async worker(): Promise<RigWorker> {
     const redis = createRedis(this.redisUrl, silentLogger);
     await redis.start();
+    const follower = createTimelineFollower(redis, silentLogger);
+    await follower.start();
     const node = { id: this.#node, role: 'ingest', url: this.ringUrl, public_url: null, private_url: '' } as const;
     const info = { ...node, state: 'healthy', started_at: 0, pid: 0, version: '', load: {} } as const;
     const config = {
@@ -106,27 +119,33 @@ export class LiveRig {
       livePreset: 'ultrafast',
       liveMaxRungs: 2,
     };
-    const worker = createLiveWorker(
-      { ...config, liveWindowS: 120 },
-      {
-        storage: this.storage,
-        records: createRecords(this.storage, redis, silentLogger),
-        leases: createLeases(redis, silentLogger),
-        timeline: createTimelineWriter(redis),
-        redis: redis.client,
-        registry: { nodes: () => [info] },
-        log: silentLogger,
-        metrics: createMetrics(false),
-      },
-    );
+    const worker = createLiveWorker(config, {
+      storage: this.storage,
+      media: storeOnly(this.storage),
+      follower,
+      pictures: () => ({ segmentClosed: () => undefined, finish: async () => undefined }),
+      announce: async () => undefined,
+      records: createRecords(this.storage, redis, silentLogger),
+      leases: createLeases(redis, silentLogger),
+      timeline: createTimelineWriter(redis),
+      redis: redis.client,
+      registry: { nodes: () => [info] },
+      log: silentLogger,
+      metrics: createMetrics(false),
+    });
     await worker.start();
     const abort = new AbortController();
+    const handle = (term: number, place: 'leader' | 'hot') =>
+      worker.handle({ version: 1, broadcast_id: this.broadcast, term, place }, { signal: abort.signal, log });
     return {
       worker,
       abort,
-      job: (term) => worker.handle({ version: 1, broadcast_id: this.broadcast, term }, { signal: abort.signal, log }),
+      node: config.node,
+      job: (term) => handle(term, 'leader'),
+      hotJob: () => handle(0, 'hot'),
       async close() {
         await worker.close();
+        await follower.close();
         await redis.close();
       },
     };
@@ -143,13 +162,13 @@ export class LiveRig {
     return raw.map(({ fields }) => TimelineEntry.parse(JSON.parse(fields['e'] ?? '')));
   }
 
-  /** Stored index blocks: epoch, first and last segment, entries. */
+  /** Stored index blocks: epoch, first and last segment, segments. */
   async blocks(): Promise<number[][]> {
     const blocks: number[][] = [];
     for await (const { key } of this.storage.list(indexPrefix(this.content))) {
       const { body } = await this.storage.read(key);
       const block = IndexBlock.parse(JSON.parse(body.toString('utf8')));
-      blocks.push([block.epoch, block.first_msn, block.last_msn, block.entries.length]);
+      blocks.push([block.epoch, block.first_msn, block.last_msn, block.segments.length]);
     }
     return blocks;
   }
@@ -186,6 +205,7 @@ export class LiveRig {
           (await this.storage.read(initKey({ content: this.content, rendition: name, epoch: epoch.epoch }))).body,
         ];
         for (const entry of entries) {
+          if (entry.gap) continue;
           const part = entry.renditions[name];
           if (part === undefined) throw new Error(`${name} is missing at ${entry.msn}.${entry.part}`);
           const ref = { content: this.content, rendition: name, epoch: entry.epoch, msn: entry.msn };
@@ -216,6 +236,7 @@ export function expectContinuous(entries: readonly TimelineEntry[]): void {
     const expected = before.last ? [before.msn + 1, 0] : [before.msn, before.part + 1];
     expect([entry.msn, entry.part], `after ${before.epoch}.${before.msn}.${before.part}`).toEqual(expected);
     if (before.epoch !== entry.epoch) return;
+    if (before.gap || entry.gap) return;
     for (const [name, part] of Object.entries(entry.renditions)) {
       const past = before.renditions[name as RenditionName];
       expect(part.tfdt, `${name} at ${entry.msn}.${entry.part}`).toBe((past?.tfdt ?? 0) + (past?.duration ?? 0));

@@ -63,6 +63,7 @@ export class TestRing {
   readonly #stopped = new AbortController();
   #waiters: (() => void)[] = [];
   #isEnded = false;
+  #isGone = false;
 
   constructor() {
     this.#server = createServer((req, res) => void this.#serve(req, res));
@@ -108,6 +109,27 @@ export class TestRing {
     }
   }
 
+  /** The publisher leaves; its session is over. */
+  leave(): void {
+    const last = this.#held.at(-1);
+    if (last === undefined) return;
+    const { session, frame } = last;
+    const away = { ...frame, kind: RING_KINDS.away, flags: 0, arrival: Date.now(), tag: frame.tag + 1 };
+    this.#held.push({ session, frame: { ...away, payload: new Uint8Array(0) } });
+    this.#wake();
+  }
+
+  /** Cuts every reader off and answers nobody until back() (a node that is gone). */
+  vanish(): void {
+    this.#isGone = true;
+    this.#server.closeAllConnections();
+    this.#wake();
+  }
+
+  back(): void {
+    this.#isGone = false;
+  }
+
   end(): void {
     this.#isEnded = true;
     this.#wake();
@@ -149,6 +171,7 @@ export class TestRing {
     this.requests.push(url.search);
     res.on('close', () => this.#wake());
     let at = this.#locate(url.searchParams);
+    if (this.#isGone) return void req.socket.destroy();
     if (req.headers[headers.internal] !== this.secret) return void res.writeHead(401).end();
     if (at < 0) return void res.writeHead(410).end();
     res.writeHead(200);

@@ -86,7 +86,7 @@ describe('a whole broadcast', () => {
     expect(entries.at(-1)?.last).toBe(true);
     expect((await decode(files.get(V) ?? '')).start).toBeCloseTo(epoch.ts0 / 1_000, 1);
     await wholeClip(files);
-    expect(await rig.blocks()).toEqual([[0, 0, 3, entries.length]]);
+    expect(await rig.blocks()).toEqual([[0, 0, 3, 4]]);
   });
 
   test.each([
