@@ -1,5 +1,6 @@
 // The broadcast as a record: opened, resumed, left and ended, each by one conditional put that loses to whoever was first.
 import {
+  type AssetId,
   type BroadcastId,
   contentOf,
   type NodeId,
@@ -7,10 +8,11 @@ import {
   type SessionId,
   type StreamId,
 } from '../platform/contract/ids.ts';
-import type { BroadcastRecord, RecordOf, StreamRecord } from '../platform/contract/records.ts';
+import type { BroadcastRecord, ContentRecord, KeyKind, RecordOf, StreamRecord } from '../platform/contract/records.ts';
 import { AppError } from '../platform/runtime/errors.ts';
+import type { Claim } from './publisher.ts';
 
-type Kind = 'stream' | 'broadcast';
+type Kind = 'stream' | 'broadcast' | 'content';
 /** The part of the records adapter that broadcasts need. */
 export interface BroadcastRecords {
   get<K extends Kind>(kind: K, id: string): Promise<{ value: RecordOf[K]; etag: string } | null>;
@@ -32,7 +34,10 @@ export class OpenRaced extends AppError {
   }
 }
 
-export type Publisher = { node: NodeId; session: SessionId; since: number };
+/** A publisher as the record names it. */
+export type OnAir = { node: NodeId; session: SessionId; since: number; key: KeyKind };
+/** Who wants to be on air, and why; `isThere` says whether a node is still in the registry. */
+export type Bid = { publisher: OnAir; claim: Claim; isThere(node: NodeId): boolean };
 
 /** Within its window, or with a publisher that a newer one may replace. */
 export function isResumable(record: BroadcastRecord, now: number): boolean {
@@ -41,58 +46,60 @@ export function isResumable(record: BroadcastRecord, now: number): boolean {
 }
 
 /**
- * Makes `publisher` the publisher of the stream's broadcast: the running one inside its window, else a new one.
- * @returns null when the stream may not broadcast (missing, disabled)
- * @throws OpenRaced; what the records throw
+ * Whether the publisher that the record names stays on air. It gives way when its node is gone, to a command, and to a newcomer with
+ * the same key; one that only stood by never takes its place.
  */
-export async function openBroadcast(
-  records: BroadcastRecords,
-  streamId: StreamId,
-  publisher: Publisher,
-): Promise<{ record: BroadcastRecord; isNew: boolean } | null> {
-  const stream = (await records.get('stream', streamId))?.value;
-  if (stream === undefined || stream.status !== 'enabled') return null;
-  const resumed = stream.broadcast_id === null ? null : await resume(records, stream.broadcast_id, publisher);
-  if (resumed !== null) return { record: resumed, isNew: false };
-  return { record: await createBroadcast(records, stream, publisher), isNew: true };
+export function staysOnAir(record: BroadcastRecord, { publisher, claim, isThere }: Bid): boolean {
+  const held = record.ingest;
+  if (held === null || held.node === publisher.node || !isThere(held.node)) return false;
+  return claim === 'standby' || (claim === 'new' && held.key !== publisher.key);
 }
 
-async function resume(
-  records: BroadcastRecords,
-  id: BroadcastId,
-  publisher: Publisher,
-): Promise<BroadcastRecord | null> {
+/** `leftAt`: when the last publisher left, as far as it is known; ms since the epoch. */
+export type Opening =
+  | { state: 'opened'; record: BroadcastRecord; isNew: boolean; leftAt: number | null }
+  /** Another node's publisher is on air: this one stands by. */
+  | { state: 'standby'; record: BroadcastRecord }
+  /** The stream is missing or disabled; or the broadcast that was stood by for is over. */
+  | { state: 'refused' };
+
+/**
+ * Makes the bidder the publisher of the stream's broadcast: of the running one inside its window, else of a new one.
+ * @throws OpenRaced; what the records throw
+ */
+export async function openBroadcast(records: BroadcastRecords, streamId: StreamId, bid: Bid): Promise<Opening> {
+  const stream = (await records.get('stream', streamId))?.value;
+  if (stream === undefined || stream.status !== 'enabled') return { state: 'refused' };
+  const resumed = stream.broadcast_id === null ? null : await resumeBroadcast(records, stream.broadcast_id, bid);
+  if (resumed !== null && resumed.state !== 'refused') return resumed;
+  return { state: 'opened', record: await createBroadcast(records, stream, bid.publisher), isNew: true, leftAt: null };
+}
+
+/** The same for one running broadcast; `refused` when it is over or its window is. @throws what the records throw */
+export async function resumeBroadcast(records: BroadcastRecords, id: BroadcastId, bid: Bid): Promise<Opening> {
+  const { publisher } = bid;
+  let leftAt: number | null = null;
   const stored = await records.update('broadcast', id, (record) => {
-    if (isResumable(record, publisher.since)) return { ...record, ingest: publisher, disconnected_at: null };
+    leftAt = record.disconnected_at;
+    if (isResumable(record, publisher.since))
+      return staysOnAir(record, bid) ? null : { ...record, ingest: publisher, disconnected_at: null };
     // Nobody closed it when its window ended: its worker shall finish it.
     return record.status === 'live' ? { ...record, status: 'ending', ingest: null } : null;
   });
-  return stored?.value.ingest?.session === publisher.session ? stored.value : null;
+  if (stored === null || stored.value.status !== 'live') return { state: 'refused' };
+  const { value: record } = stored;
+  if (record.ingest?.session === publisher.session) return { state: 'opened', record, isNew: false, leftAt };
+  return { state: 'standby', record };
 }
 
 async function createBroadcast(
   records: BroadcastRecords,
   stream: StreamRecord,
-  publisher: Publisher,
+  publisher: OnAir,
 ): Promise<BroadcastRecord> {
-  const id = newId<BroadcastId>();
-  const record: BroadcastRecord = {
-    version: 1,
-    id,
-    stream_id: stream.id,
-    content_id: contentOf(id),
-    status: 'live',
-    created_at: publisher.since,
-    updated_at: publisher.since,
-    ended_at: null,
-    latency_mode: stream.latency_mode,
-    reconnect_window_s: stream.reconnect_window_s,
-    term: 0,
-    worker: null,
-    ingest: publisher,
-    disconnected_at: null,
-    epochs: [],
-  };
+  const record = newBroadcast(stream, publisher);
+  const { id } = record;
+  await records.create('content', newContent(record));
   await records.create('broadcast', record);
   const linked = await records.update('stream', stream.id, (value) =>
     value.status === 'enabled' && value.broadcast_id === stream.broadcast_id ? { ...value, broadcast_id: id } : null,
@@ -103,19 +110,60 @@ async function createBroadcast(
     status: 'ended',
     ended_at: Date.now(),
     ingest: null,
+    asset_id: null,
   }));
   throw new OpenRaced();
 }
 
+function newBroadcast(stream: StreamRecord, publisher: OnAir): BroadcastRecord {
+  const id = newId<BroadcastId>();
+  return {
+    version: 1,
+    id,
+    stream_id: stream.id,
+    content_id: contentOf(id),
+    status: 'live',
+    created_at: publisher.since,
+    updated_at: publisher.since,
+    ended_at: null,
+    latency_mode: stream.latency_mode,
+    transcode: stream.transcode,
+    redundancy: stream.redundancy,
+    use_slate: stream.use_slate,
+    dvr_window_s: stream.dvr_window_s,
+    asset_id: stream.record ? newId<AssetId>() : null,
+    reconnect_window_s: stream.reconnect_window_s,
+    term: 0,
+    worker: null,
+    ingest: publisher,
+    disconnected_at: null,
+    epochs: [],
+    fault: null,
+  };
+}
+
+/** Stored before the broadcast: its objects are held from the first one on. */
+const newContent = (record: BroadcastRecord): ContentRecord => ({
+  version: 1,
+  id: record.content_id,
+  status: 'kept',
+  created_at: record.created_at,
+  updated_at: record.created_at,
+  holders: [record.id],
+});
+
 /** What the record says after a change of publisher: ours, over, or another node's. */
 export type Standing = 'ours' | 'over' | 'elsewhere';
+export type Noted = { standing: Standing; record: BroadcastRecord | null };
 
-/** Notes a publisher's arrival at a broadcast that this node holds. The newest publisher wins. */
-export async function noteArrival(records: BroadcastRecords, id: BroadcastId, publisher: Publisher): Promise<Standing> {
+/** Notes a publisher's arrival at a broadcast that this node holds. */
+export async function noteArrival(records: BroadcastRecords, id: BroadcastId, bid: Bid): Promise<Noted> {
   const stored = await records.update('broadcast', id, (record) =>
-    record.status === 'live' ? { ...record, ingest: publisher, disconnected_at: null } : null,
+    record.status === 'live' && !staysOnAir(record, bid)
+      ? { ...record, ingest: bid.publisher, disconnected_at: null }
+      : null,
   );
-  return stored?.value.status === 'live' ? 'ours' : 'over';
+  return noted(stored?.value ?? null, bid.publisher.node);
 }
 
 /** Notes that the publisher left; a publisher on another node stays. */
@@ -124,22 +172,24 @@ export async function noteDeparture(
   id: BroadcastId,
   node: NodeId,
   at: number,
-): Promise<Standing> {
+): Promise<Noted> {
   const stored = await records.update('broadcast', id, (record) =>
     record.status === 'live' && record.ingest?.node === node ? { ...record, ingest: null, disconnected_at: at } : null,
   );
-  return standingOf(stored?.value ?? null, node);
+  return noted(stored?.value ?? null, node);
 }
 
 /** Ends the broadcast, unless a publisher on another node goes on with it. */
-export async function noteEnding(records: BroadcastRecords, id: BroadcastId, node: NodeId): Promise<Standing> {
+export async function noteEnding(records: BroadcastRecords, id: BroadcastId, node: NodeId): Promise<Noted> {
   const stored = await records.update('broadcast', id, (record) =>
     record.status === 'live' && (record.ingest === null || record.ingest.node === node)
       ? { ...record, status: 'ending', ingest: null, disconnected_at: record.disconnected_at ?? Date.now() }
       : null,
   );
-  return standingOf(stored?.value ?? null, node);
+  return noted(stored?.value ?? null, node);
 }
+
+const noted = (record: BroadcastRecord | null, node: NodeId): Noted => ({ standing: standingOf(record, node), record });
 
 /** Whose broadcast this is, seen from `node`. */
 export function standingOf(record: BroadcastRecord | null, node: NodeId): Standing {

@@ -1,6 +1,7 @@
 // All broadcasts of this node: admits publishers by key, finds rings for readers, obeys hints and changes of the key set.
 import type { PlatformEvent } from '../platform/contract/events.ts';
 import type { BroadcastId, StreamId } from '../platform/contract/ids.ts';
+import type { StreamSignal } from '../platform/contract/nodes.ts';
 import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { RefusalReason } from './errors.ts';
 import { type BroadcastDeps, LiveBroadcast } from './live-broadcast.ts';
@@ -14,8 +15,10 @@ export interface Broadcasts extends Component, PublisherGate {
   publishers(): number;
   count(): number;
   ringBytes(): number;
-  /** Bit rate of each publisher by stream id. Unit: bit/s. */
+  /** Bit rate of each publisher on air, by stream id. Unit: bit/s. */
   bitrates(): Record<string, number>;
+  /** What the doctor says of each publisher's signal, by stream id. */
+  signals(): Record<string, StreamSignal>;
 }
 
 export type BroadcastsDeps = BroadcastDeps & {
@@ -69,8 +72,8 @@ class BroadcastSet implements Broadcasts {
     const found = this.deps.keys.find(key);
     if (found === null) return 'key';
     const running = this.openOf(found.stream);
-    if (running?.hasPublisher !== true && this.publishers() >= this.deps.maxPublishers) return 'full';
-    return (running ?? this.add(found.stream)).attach(connection, found.hash);
+    if (running?.hasKey(found.key) !== true && this.publishers() >= this.deps.maxPublishers) return 'full';
+    return (running ?? this.add(found.stream)).attach(connection, found);
   }
 
   turnedAway(reason: Parameters<PublisherGate['turnedAway']>[0]): void {
@@ -78,13 +81,16 @@ class BroadcastSet implements Broadcasts {
   }
 
   ring(id: BroadcastId): Ring | null {
-    for (const broadcast of this.all) if (broadcast.id === id) return broadcast.ring;
+    for (const broadcast of this.all) {
+      const ring = broadcast.ringOf(id);
+      if (ring !== null) return ring;
+    }
     return null;
   }
 
   publishers(): number {
     let count = 0;
-    for (const broadcast of this.all) if (broadcast.hasPublisher) count += 1;
+    for (const broadcast of this.all) count += broadcast.publishers.length;
     return count;
   }
 
@@ -94,14 +100,23 @@ class BroadcastSet implements Broadcasts {
 
   ringBytes(): number {
     let bytes = 0;
-    for (const broadcast of this.all) bytes += broadcast.ring.bytes;
+    for (const broadcast of this.all) bytes += broadcast.ringBytes;
     return bytes;
   }
 
   bitrates(): Record<string, number> {
     const rates: Record<string, number> = {};
-    for (const broadcast of this.all) if (broadcast.hasPublisher) rates[broadcast.stream] = broadcast.bitrateBps;
+    for (const { stream, bitrateBps } of this.all) if (bitrateBps !== null) rates[stream] = bitrateBps;
     return rates;
+  }
+
+  signals(): Record<string, StreamSignal> {
+    const signals: Record<string, StreamSignal> = {};
+    for (const broadcast of this.all) {
+      const signal = broadcast.signal();
+      if (signal !== null) signals[broadcast.stream] = signal;
+    }
+    return signals;
   }
 
   private add(stream: StreamId): LiveBroadcast {
@@ -115,31 +130,33 @@ class BroadcastSet implements Broadcasts {
     return null;
   }
 
-  /** Publishers whose key was reset or removed; also when the event was lost. */
+  /** Publishers whose key was reset, removed or has expired; also when the event was lost. */
   private dropStrangers(): void {
+    const { keys } = this.deps;
     for (const broadcast of this.all) {
-      const { keyHash } = broadcast;
-      if (keyHash === null || this.deps.keys.holds(keyHash, broadcast.stream)) continue;
-      broadcast.dropPublisher('key-removed');
+      const isStranger = ({ keyHash }: { keyHash: string }) => !keys.holds(keyHash, broadcast.stream);
+      if (!broadcast.publishers.some(isStranger)) continue;
+      broadcast.dropPublishers('key-removed', isStranger);
       broadcast.requestCheck();
     }
   }
 
   private async obey(event: PlatformEvent): Promise<void> {
     if (event.type === 'stream-keys') await this.deps.keys.reload();
-    if (event.type === 'kick') {
-      // The new keys first, or a quick encoder would come back with the old one.
-      await this.deps.keys.reload();
-      this.openOf(event.id)?.dropPublisher('key-removed');
-    }
+    // The new keys first, or a quick encoder would come back with the old one.
+    if (event.type === 'kick') await this.deps.keys.reload();
     for (const broadcast of this.all) {
-      const isMeant =
-        (event.type === 'kick' && broadcast.stream === event.id) ||
-        (event.type === 'stream' && broadcast.stream === event.id) ||
-        (event.type === 'broadcast' && broadcast.id === event.id);
-      if (isMeant) broadcast.requestCheck();
+      if (event.type === 'broadcast' && broadcast.id === event.id) broadcast.requestCheck();
+      if ('id' in event && broadcast.stream === event.id) obeyFor(broadcast, event);
     }
   }
+}
+
+function obeyFor(broadcast: LiveBroadcast, event: PlatformEvent): void {
+  if (event.type === 'kick') broadcast.dropPublishers('kicked');
+  if (event.type === 'kick' || event.type === 'stream') broadcast.requestCheck();
+  if (event.type === 'complete') broadcast.complete();
+  if (event.type === 'switch') broadcast.switchTo(event.to);
 }
 
 /** Free of effects until start(). */

@@ -8,8 +8,8 @@ export class RtmpMalformed extends AppError {
   }
 }
 
-/** Why a publisher was not let in. The peer sees the same answer for each. */
-export type RefusalReason = 'key' | 'app' | 'play' | 'full' | 'draining';
+/** Why a publisher was not let in. `back-off`: a wrong key from an address that sent too many. */
+export type RefusalReason = 'key' | 'app' | 'play' | 'full' | 'draining' | 'back-off';
 
 /** The peer may not publish here (or wanted to play); its connection is destroyed. */
 export class PublishRefused extends AppError {

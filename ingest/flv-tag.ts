@@ -13,6 +13,15 @@ export type FlvTag = {
 
 export type ClassifiedTag = { kind: number; flags: number; timestamp: number; body: Buffer; isMetadata: boolean };
 
+/**
+ * Whether a reader may begin at this tag: a key frame, or any sound while there is no picture.
+ * @param hasVideo a video tag came before in this session
+ */
+export function isCut(tag: ClassifiedTag, hasVideo: boolean): boolean {
+  if ((tag.flags & RING_KEYFRAME) !== 0) return true;
+  return tag.kind === RING_KINDS.audio && (tag.flags & RING_SEQUENCE_HEADER) === 0 && !hasVideo;
+}
+
 const AMF3_DATA = 15;
 const SET_DATA_FRAME = amfString('@setDataFrame');
 const ON_METADATA = amfString('onMetaData');

@@ -1,78 +1,77 @@
-// One broadcast at its ingest: publishers come and go, the ring stays; a loop keeps record, queue and window in step with them.
-import { type BroadcastId, type NodeId, newId, type SessionId, type StreamId } from '../platform/contract/ids.ts';
-import type { BroadcastRecord } from '../platform/contract/records.ts';
-import { messageOf } from '../platform/runtime/errors.ts';
+// One broadcast at an ingest: publishers come and go, the ring stays; a loop keeps record, queue and window in step with them. While another
+// node's publisher is on air this one waits: it stands by, watches the record, and takes over when its time comes.
+import type { BroadcastId, NodeId, SessionId, StreamId } from '../platform/contract/ids.ts';
+import type { StreamSignal } from '../platform/contract/nodes.ts';
+import type { BroadcastRecord, KeyKind } from '../platform/contract/records.ts';
 import type { Logger } from '../platform/runtime/log.ts';
-import { delay, within } from '../platform/runtime/waits.ts';
+import { within } from '../platform/runtime/waits.ts';
+import { BroadcastEnding } from './broadcast-ending.ts';
 import {
+  type Bid,
   type BroadcastRecords,
+  type Noted,
   noteArrival,
   noteDeparture,
-  noteEnding,
   openBroadcast,
-  type Standing,
+  resumeBroadcast,
   standingOf,
 } from './broadcast-records.ts';
 import { classifyTag, type FlvTag } from './flv-tag.ts';
 import type { IngestMetrics } from './metrics.ts';
-import { RateMeter } from './rate-meter.ts';
+import type { OtherNodes } from './other-nodes.ts';
+import { type Claim, Publisher, systemClock } from './publisher.ts';
+import { PublisherPair } from './publisher-pair.ts';
 import { Ring, type RingLimits } from './ring.ts';
 import type { EndReason, Publication, PublisherConnection } from './rtmp-protocol.ts';
-import { type TermSource, TermWatch } from './term-watch.ts';
+import { STANDBY_KEEP_MS } from './standby-buffer.ts';
+import { StepLoop } from './step-loop.ts';
+import type { FoundKey } from './stream-keys.ts';
+import type { TermSource } from './term-watch.ts';
+import { hotAdvice, WorkerWatch } from './worker-watch.ts';
 
 export type BroadcastDeps = {
   node: NodeId;
   records: BroadcastRecords;
   terms: TermSource;
-  /** Puts a running broadcast into the live index; takes it out. */
+  nodes: OtherNodes;
+  /** Puts a running broadcast into the live index. */
   index: { add(broadcast: BroadcastId, stream: StreamId): Promise<void> };
   /** Hints to other roles that broadcast and stream changed. Never throws. */
   announce(broadcast: BroadcastId, stream: StreamId): Promise<void>;
   metrics: IngestMetrics;
   log: Logger;
   ringLimits: RingLimits;
+  /** A publisher that sends more over ten seconds is cut off. Unit: bit/s. */
+  maxBitrateBps: number;
 };
 
-type Attached = {
-  session: SessionId;
-  since: number;
-  connection: PublisherConnection;
-  keyHash: string;
-  meter: RateMeter;
-};
-
-const STEP_MS = 500;
-/** How often record and stream are read without a hint. Unit: ms. */
+const STEP_MS = 250;
+/** How often record and stream are read without a hint, on air and while waiting. Unit: ms. */
 const CHECK_MS = 10_000;
-/** How often an ending broadcast's record is read, and how long its ring waits for the worker. Unit: ms. */
-const ENDING_CHECK_MS = 1_000;
-const ENDING_LIMIT_MS = 120_000;
-const REPORT_EVERY_MS = 10_000;
+const WAITING_CHECK_MS = 1_000;
+/** A publisher that stands by at another node has this long to take over before viewers are told that nobody publishes. Unit: ms. */
+const HANDOVER_MS = 3_000;
+
+type Phase = 'opening' | 'waiting' | 'live' | 'ending' | 'over';
 
 export class LiveBroadcast {
   readonly stream: StreamId;
-  readonly ring: Ring;
   private readonly deps: BroadcastDeps;
   private readonly onOver: () => void;
+  private readonly pair: PublisherPair;
+  private ring: Ring;
   private log: Logger;
-  private phase: 'opening' | 'live' | 'ending' | 'over' = 'opening';
-  private broadcast: BroadcastId | null = null;
-  private windowMs = 0;
-  private publisher: Attached | null = null;
+  private phase: Phase = 'opening';
+  private record: BroadcastRecord | null = null;
   private disconnectedAt = Date.now();
   /** Session that the record names; null: none. */
   private written: SessionId | null = null;
   private isIndexed = false;
-  private isEndingWritten = false;
   private shallEnd = false;
   private checkAt = performance.now() + CHECK_MS;
-  private endingSince = 0;
-  private watch: TermWatch | null = null;
-  private wake = new AbortController();
-  private isClosing = false;
-  private running: Promise<void> | null = null;
-  private failures = 0;
-  private reportedAt = Number.NEGATIVE_INFINITY;
+  private ending: BroadcastEnding | null = null;
+  private watch: WorkerWatch | null = null;
+  private readonly loop: StepLoop;
 
   constructor(stream: StreamId, deps: BroadcastDeps, onOver: () => void) {
     this.stream = stream;
@@ -80,186 +79,275 @@ export class LiveBroadcast {
     this.onOver = onOver;
     this.ring = new Ring(deps.ringLimits);
     this.log = deps.log.child({ stream });
+    this.loop = new StepLoop(
+      () => this.step(),
+      STEP_MS,
+      () => this.log,
+    );
+    this.pair = new PublisherPair(
+      () => this.ring,
+      systemClock,
+      () => this.loop.nudge(),
+    );
   }
 
-  /** Known once the record is written. */
+  /** Known once the record was read or written. */
   get id(): BroadcastId | null {
-    return this.broadcast;
+    return this.record?.id ?? null;
   }
-  get hasPublisher(): boolean {
-    return this.publisher !== null;
-  }
-  /** Hash of the key the publisher came with. */
-  get keyHash(): string | null {
-    return this.publisher?.keyHash ?? null;
+  get publishers(): Publisher[] {
+    return this.pair.all;
   }
   /** A publisher may join; otherwise a new broadcast begins. */
   get isOpen(): boolean {
-    return (this.phase === 'opening' || this.phase === 'live') && !this.shallEnd;
+    return ['opening', 'waiting', 'live'].includes(this.phase) && !this.shallEnd;
   }
-  /** Of the publisher, last seconds. Unit: bit/s. */
-  get bitrateBps(): number {
-    return this.publisher?.meter.bitsPerSecond(performance.now()) ?? 0;
+  /** Of the publisher on air, last seconds. Unit: bit/s. Null: nobody is on air here. */
+  get bitrateBps(): number | null {
+    return this.pair.onAir?.bitrateBps ?? null;
+  }
+  get ringBytes(): number {
+    return this.ring.bytes;
   }
 
-  /** A newly admitted publisher takes the broadcast over; an older one is cut off. */
-  attach(connection: PublisherConnection, keyHash: string): Publication {
-    this.publisher?.connection.close('replaced');
-    const now = performance.now();
-    const attached: Attached = {
-      session: newId<SessionId>(),
-      since: Date.now(),
-      connection,
-      keyHash,
-      meter: new RateMeter(now),
-    };
-    this.publisher = attached;
-    this.ring.beginSession(attached.session, attached.since);
-    this.log.info('publisher connected', { session: attached.session, remote: connection.remote });
-    this.running ??= this.run();
-    this.nudge();
+  /** What readers of `id` get; null while this node has nothing of it. */
+  ringOf(id: BroadcastId): Ring | null {
+    return this.id === id && (this.phase === 'live' || this.phase === 'ending') ? this.ring : null;
+  }
+
+  hasKey(key: KeyKind): boolean {
+    return this.pair.with(key) !== null;
+  }
+
+  /** What is told of the publisher on air, else of one that stands by; null without any. */
+  signal(): StreamSignal | null {
+    const { pair, record, deps } = this;
+    if (pair.onAir === null) return pair.all[0]?.signal(record?.latency_mode ?? 'default', false, []) ?? null;
+    const hasStandby = pair.hasStandby || deps.nodes.hasPublisher(this.stream, pair.onAir.key);
+    const advice = record?.redundancy === 'hot' ? hotAdvice(deps.nodes.liveWorkers()) : [];
+    return pair.onAir.signal(record?.latency_mode ?? 'default', hasStandby, advice);
+  }
+
+  /** A newly admitted publisher: on air, or standing by beside the other key's. */
+  attach(connection: PublisherConnection, found: FoundKey): Publication {
+    const publisher = new Publisher(connection, found, systemClock);
+    this.pair.join(publisher);
+    this.log.info('publisher connected', { session: publisher.session, key: found.key, remote: connection.remote });
+    this.loop.start();
     return {
-      onTag: (tag) => this.receive(attached, tag),
-      onEnd: (reason) => this.detach(attached, reason),
+      onTag: (tag) => this.receive(publisher, tag),
+      onEnd: (reason) => this.detach(publisher, reason),
     };
   }
 
-  /** Cuts the publisher off; the broadcast waits its window for the next. */
-  dropPublisher(reason: EndReason): void {
-    this.publisher?.connection.close(reason);
+  /** Cuts publishers off; the broadcast waits its window for the next. */
+  dropPublishers(reason: EndReason, isMeant?: (publisher: Publisher) => boolean): void {
+    this.pair.drop(reason, isMeant);
+  }
+
+  /** Ends the broadcast without waiting for anybody. */
+  complete(): void {
+    this.shallEnd = true;
+    this.dropPublishers('completed');
+    this.requestCheck();
+  }
+
+  /** The publisher of `key` goes on air at its next key frame, when it is here. */
+  switchTo(key: KeyKind): void {
+    if (this.pair.switchTo(key)) this.log.info('publisher wanted', { key });
   }
 
   /** Reads record and stream again soon. */
   requestCheck(): void {
     this.checkAt = performance.now();
-    this.nudge();
+    this.loop.nudge();
   }
 
   /** Stops the loop, notes the departure, cuts readers off. */
   async close(): Promise<void> {
-    this.isClosing = true;
-    this.dropPublisher('shutdown');
-    this.nudge();
-    await this.running;
-    if (this.phase === 'live' && this.broadcast !== null && this.written !== null)
-      await within(
-        noteDeparture(this.deps.records, this.broadcast, this.deps.node, this.disconnectedAt),
-        3_000,
-        'leaving',
-      );
+    const closed = this.loop.close();
+    this.dropPublishers('shutdown');
+    await closed;
+    if (this.phase === 'live' && this.id !== null && this.written !== null) {
+      const { records, node } = this.deps;
+      await within(noteDeparture(records, this.id, node, this.disconnectedAt), 3_000, 'leaving');
+      await this.deps.announce(this.id, this.stream);
+    }
     this.ring.close();
   }
 
-  private receive(attached: Attached, tag: FlvTag): void {
-    if (this.publisher !== attached) return;
+  private receive(publisher: Publisher, tag: FlvTag): void {
     this.deps.metrics.received.add({}, tag.body.length);
-    attached.meter.add(tag.body.length, performance.now());
     const classified = classifyTag(tag);
-    if (classified !== null) this.ring.push(classified, Date.now());
+    publisher.note(tag.body.length, classified);
+    if (publisher.isOver(this.deps.maxBitrateBps)) publisher.connection.close('bitrate');
+    else if (classified !== null) this.pair.receive(publisher, classified);
   }
 
-  private detach(attached: Attached, reason: EndReason): void {
+  private detach(publisher: Publisher, reason: EndReason): void {
     this.deps.metrics.dropped.add({ reason });
-    this.log.info('publisher left', { session: attached.session, reason });
-    if (this.publisher !== attached) return;
-    this.publisher = null;
-    this.disconnectedAt = Date.now();
-    this.nudge();
+    this.log.info('publisher left', { session: publisher.session, key: publisher.key, reason });
+    if (this.pair.onAir === publisher) this.disconnectedAt = Date.now();
+    this.pair.leave(publisher);
   }
 
-  private nudge(): void {
-    this.wake.abort();
-  }
-
-  private async run(): Promise<void> {
-    while (!this.isStopped()) {
-      this.wake = new AbortController();
-      try {
-        await this.step();
-        this.failures = 0;
-      } catch (thrown) {
-        this.report(thrown);
-      }
-      if (!this.isStopped()) await delay(STEP_MS, this.wake.signal);
-    }
-    if (this.phase === 'over') this.onOver();
-  }
-
-  private isStopped(): boolean {
-    return this.isClosing || this.phase === 'over';
-  }
-
-  private report(thrown: unknown): void {
-    this.failures += 1;
-    const now = performance.now();
-    if (now - this.reportedAt < REPORT_EVERY_MS) return;
-    this.reportedAt = now;
-    this.log.warn('broadcast step failed', { reason: messageOf(thrown), failures: this.failures });
-  }
-
-  private async step(): Promise<void> {
+  private async step(): Promise<'again' | 'done'> {
     if (this.phase === 'opening') await this.open();
+    if (this.phase === 'waiting') await this.standBy();
     if (this.phase === 'live') await this.goOn();
     if (this.phase === 'ending') await this.finish();
+    if (this.phase !== 'over') return 'again';
+    this.onOver();
+    return 'done';
+  }
+
+  private bidOf(publisher: Publisher, claim: Claim): Bid {
+    const { session, since, key } = publisher;
+    const { node, nodes } = this.deps;
+    return { publisher: { node, session, since, key }, claim, isThere: (id) => nodes.isThere(id) };
   }
 
   private async open(): Promise<void> {
-    const { publisher, deps } = this;
+    this.pair.tick();
+    const publisher = this.pair.onAir;
     if (publisher === null) {
-      this.leave();
+      if (this.pair.all.length === 0) this.leave();
       return;
     }
-    const { session, since } = publisher;
-    const opened = await openBroadcast(deps.records, this.stream, { node: deps.node, session, since });
-    if (opened === null) {
-      this.dropPublisher('disabled');
+    const bid = this.bidOf(publisher, 'new');
+    const opening = await openBroadcast(this.deps.records, this.stream, bid);
+    publisher.isNewcomer = false;
+    if (opening.state === 'refused') {
+      this.dropPublishers('disabled');
       this.leave();
-      return;
+    } else if (opening.state === 'standby') this.beginWaiting(opening.record);
+    else {
+      this.goLive(opening.record, opening.isNew, bid);
+      await this.deps.announce(opening.record.id, this.stream);
     }
-    this.adopt(opened.record, opened.isNew, session);
-    await deps.announce(opened.record.id, this.stream);
   }
 
-  private adopt(record: BroadcastRecord, isNew: boolean, session: SessionId): void {
-    this.broadcast = record.id;
-    this.windowMs = record.reconnect_window_s * 1_000;
-    this.written = session;
-    this.log = this.log.child({ broadcast: record.id });
-    this.watch = new TermWatch(record.id, isNew, this.deps.terms, this.log);
+  private goLive(record: BroadcastRecord, isNew: boolean, bid: Bid): void {
+    this.record = record;
+    this.written = bid.publisher.session;
+    this.log = this.deps.log.child({ stream: this.stream, broadcast: record.id });
+    this.watch = new WorkerWatch(record, isNew, this.deps, this.log);
+    this.checkAt = performance.now() + CHECK_MS;
+    this.isIndexed = false;
     this.phase = 'live';
-    this.log.info(isNew ? 'broadcast opened' : 'broadcast resumed', { session, term: record.term });
+    const { session, key } = bid.publisher;
+    this.log.info(isNew ? 'broadcast opened' : 'broadcast resumed', { session, key, term: record.term });
+  }
+
+  /** Another node's publisher is on air: its readers go there, ours stand by. */
+  private beginWaiting(record: BroadcastRecord): void {
+    this.record = record;
+    this.pair.hold();
+    this.pair.drop('elsewhere', ({ isNewcomer, key }) => !isNewcomer && key === record.ingest?.key);
+    this.ring.close();
+    this.ring = new Ring(this.deps.ringLimits);
+    this.watch = null;
+    this.written = null;
+    this.checkAt = performance.now() + WAITING_CHECK_MS;
+    if (this.pair.all.length === 0) this.leave();
+    else {
+      this.phase = 'waiting';
+      this.log.info('standing by', { broadcast: record.id, node: record.ingest?.node, key: record.ingest?.key });
+    }
+  }
+
+  private async standBy(): Promise<void> {
+    const { pair } = this;
+    if (pair.all.length === 0 || this.shallEnd) {
+      this.dropPublishers('over');
+      this.leave();
+      return;
+    }
+    const newcomer = pair.all.find((publisher) => publisher.isNewcomer);
+    const wanted = pair.dueByCommand();
+    if (newcomer !== undefined) await this.claim(newcomer, 'new');
+    else if (wanted !== null) await this.claim(wanted, 'command');
+    else if (this.isTimeToLook()) {
+      this.checkAt = performance.now() + WAITING_CHECK_MS;
+      const ready = pair.all.find((publisher) => !publisher.isSilent());
+      if (ready !== undefined) await this.claim(ready, 'standby');
+    }
+  }
+
+  private isTimeToLook(): boolean {
+    const node = this.record?.ingest?.node;
+    return performance.now() >= this.checkAt || (node !== undefined && !this.deps.nodes.isThere(node));
+  }
+
+  private async claim(publisher: Publisher, claim: Claim): Promise<void> {
+    const { record, deps } = this;
+    if (record === null) return;
+    const bid = this.bidOf(publisher, claim);
+    const opening = await resumeBroadcast(deps.records, record.id, {
+      ...bid,
+      publisher: { ...bid.publisher, since: Date.now() },
+    });
+    publisher.isNewcomer = false;
+    if (opening.state === 'refused') {
+      this.dropPublishers('over');
+      this.leave();
+    } else if (opening.state === 'standby') this.record = opening.record;
+    else {
+      this.goLive(opening.record, false, bid);
+      // Where nobody knows when the other one left, its node was noticed to be gone within this time.
+      const after = claim === 'standby' ? (opening.leftAt ?? Date.now() - STANDBY_KEEP_MS) : -1;
+      this.pair.release(publisher, claim, claim === 'command' ? (publisher.buffer.newestCut ?? 0) - 1 : after);
+      await deps.announce(record.id, this.stream);
+    }
   }
 
   private async goOn(): Promise<void> {
-    const { broadcast, deps } = this;
-    if (broadcast === null) return;
-    await this.syncPublisher(broadcast);
-    if (this.phase === 'live' && performance.now() >= this.checkAt) await this.check(broadcast);
+    const { record, deps, pair } = this;
+    if (record === null) return;
+    pair.tick();
+    this.yieldToOtherNode();
+    if (pair.onAir === null) this.tellAbsence();
+    await this.syncPublisher(record.id);
+    if (this.phase === 'live' && performance.now() >= this.checkAt) await this.check(record.id);
     if (this.phase !== 'live') return;
-    const isGone = this.publisher === null && Date.now() - this.disconnectedAt > this.windowMs;
-    if (isGone || this.shallEnd) {
+    const windowMs = Math.max(record.reconnect_window_s * 1_000, this.isHandover() ? HANDOVER_MS : 0);
+    if (this.shallEnd || (pair.onAir === null && Date.now() - this.disconnectedAt > windowMs)) {
       this.beginEnding();
       return;
     }
     if (!this.isIndexed) {
-      await deps.index.add(broadcast, this.stream);
+      await deps.index.add(record.id, this.stream);
       this.isIndexed = true;
     }
-    await this.watchTerm();
+    await this.watchWorkers();
+  }
+
+  /** Silence here, and a publisher of the other key that sends to another node: its turn. */
+  private yieldToOtherNode(): void {
+    const { onAir } = this.pair;
+    if (onAir === null || !onAir.isSilent() || !this.deps.nodes.hasPublisher(this.stream, onAir.key)) return;
+    if (this.pair.yieldSilent()) this.disconnectedAt = onAir.lastArrival;
+  }
+
+  /** Nobody is on air, and a publisher at another node is expected to take over in a moment. */
+  private isHandover(): boolean {
+    return Date.now() - this.disconnectedAt < HANDOVER_MS && this.deps.nodes.hasPublisher(this.stream, null);
+  }
+
+  private tellAbsence(): void {
+    if (!this.shallEnd && !this.isHandover()) this.ring.leave(this.disconnectedAt);
   }
 
   private async syncPublisher(broadcast: BroadcastId): Promise<void> {
-    const { publisher, deps } = this;
+    const { deps } = this;
+    const publisher = this.pair.onAir;
     if (this.written === (publisher?.session ?? null)) return;
-    const standing = publisher
-      ? await noteArrival(deps.records, broadcast, {
-          node: deps.node,
-          session: publisher.session,
-          since: publisher.since,
-        })
+    const noted = publisher
+      ? await noteArrival(deps.records, broadcast, this.bidOf(publisher, publisher.claim))
       : await noteDeparture(deps.records, broadcast, deps.node, this.disconnectedAt);
+    if (publisher !== null) publisher.isNewcomer = false;
     this.written = publisher?.session ?? null;
-    this.follow(standing);
+    this.follow(noted);
     await deps.announce(broadcast, this.stream);
   }
 
@@ -268,55 +356,36 @@ export class LiveBroadcast {
     this.checkAt = performance.now() + CHECK_MS;
     this.isIndexed = false;
     const record = (await this.deps.records.get('broadcast', broadcast))?.value ?? null;
-    this.follow(standingOf(record, this.deps.node));
+    this.follow({ standing: standingOf(record, this.deps.node), record });
     if (this.phase !== 'live') return;
     const stream = (await this.deps.records.get('stream', this.stream))?.value;
     if (stream?.status === 'enabled') return;
     this.shallEnd = true;
-    this.dropPublisher('disabled');
+    this.dropPublishers('disabled');
   }
 
-  private follow(standing: Standing): void {
+  private follow({ standing, record }: Noted): void {
     if (standing === 'ours' || this.phase !== 'live') return;
-    this.dropPublisher(standing === 'over' ? 'over' : 'elsewhere');
-    if (standing === 'elsewhere') this.leave();
+    if (standing === 'elsewhere' && record !== null) this.beginWaiting(record);
     else this.beginEnding();
   }
 
   private beginEnding(): void {
+    if (this.id === null) return;
     this.phase = 'ending';
-    this.endingSince = performance.now();
-    this.checkAt = Number.NEGATIVE_INFINITY;
-    this.nudge();
+    this.dropPublishers('over');
+    this.ending = new BroadcastEnding(this.id, this.stream, this.ring, this.deps, this.log);
+    this.loop.nudge();
   }
 
   private async finish(): Promise<void> {
-    const { broadcast, deps } = this;
-    if (broadcast === null) return;
-    if (!this.isEndingWritten) {
-      if ((await noteEnding(deps.records, broadcast, deps.node)) === 'elsewhere') {
-        this.leave();
-        return;
-      }
-      this.isEndingWritten = true;
-      this.ring.end();
-      this.log.info('broadcast ends');
-      await deps.announce(broadcast, this.stream);
-    }
-    const now = performance.now();
-    if (now >= this.checkAt) {
-      this.checkAt = now + ENDING_CHECK_MS;
-      const record = (await deps.records.get('broadcast', broadcast))?.value;
-      if (record === undefined || record.status === 'ended' || now - this.endingSince > ENDING_LIMIT_MS) {
-        this.leave();
-        return;
-      }
-    }
-    await this.watchTerm();
+    if ((await this.ending?.step()) === 'again') await this.watchWorkers();
+    else this.leave();
   }
 
-  private async watchTerm(): Promise<void> {
-    if (await this.watch?.step(performance.now())) this.deps.metrics.jobs.add();
+  private async watchWorkers(): Promise<void> {
+    const jobs = (await this.watch?.step(performance.now(), this.phase === 'ending')) ?? 0;
+    if (jobs > 0) this.deps.metrics.jobs.add({}, jobs);
   }
 
   /** This node has nothing more to do with the broadcast. An ended ring still hands out what it holds to its readers. */

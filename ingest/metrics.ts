@@ -18,6 +18,8 @@ export type IngestGauges = {
   ringBytes(): number;
   /** All publishers together. Unit: bit/s. */
   bitrateBps(): number;
+  /** Streams whose signal viewers see stall, or will. */
+  starving(): number;
 };
 
 export function createIngestMetrics(metrics: Metrics): IngestMetrics {
@@ -48,5 +50,10 @@ export function registerIngestGauges(metrics: Metrics, read: IngestGauges): void
     'headwater_ingest_bitrate_bytes',
     'Media received from all publishers over the last five seconds, bytes per second.',
     () => read.bitrateBps() / 8,
+  );
+  gauge(
+    'headwater_ingest_starving',
+    'Streams whose signal is too slow, silent or of no use to viewers.',
+    read.starving,
   );
 }

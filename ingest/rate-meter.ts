@@ -5,22 +5,36 @@ const WINDOW_S = 5;
 export class RateMeter {
   private readonly buckets = new Map<number, number>();
   private readonly startedAt: number;
+  private readonly windowS: number;
 
-  constructor(now: number) {
+  /** @param windowS length of the mean, s */
+  constructor(now: number, windowS = WINDOW_S) {
     this.startedAt = now;
+    this.windowS = windowS;
   }
 
   add(bytes: number, now: number): void {
     const second = Math.floor(now / 1_000);
-    this.buckets.set(second, (this.buckets.get(second) ?? 0) + bytes);
-    for (const old of this.buckets.keys()) if (old <= second - WINDOW_S - 1) this.buckets.delete(old);
+    const before = this.buckets.get(second);
+    this.buckets.set(second, (before ?? 0) + bytes);
+    if (before !== undefined) return;
+    for (const old of this.buckets.keys()) if (old <= second - this.windowS - 1) this.buckets.delete(old);
   }
 
-  /** Mean over the last five seconds, or over the meter's life while that is shorter. Unit: bit/s. */
+  /** Mean over the window, or over the meter's life while that is shorter. Unit: bit/s. */
   bitsPerSecond(now: number): number {
+    const seconds = Math.min(this.windowS, Math.max(1, (now - this.startedAt) / 1_000));
+    return Math.round((this.bytesSince(now) * 8) / seconds);
+  }
+
+  /** Mean over the whole window, however young the meter is: a burst at the start counts little. Unit: bit/s. */
+  bitsPerWindow(now: number): number {
+    return Math.round((this.bytesSince(now) * 8) / this.windowS);
+  }
+
+  private bytesSince(now: number): number {
     let bytes = 0;
-    for (const [second, count] of this.buckets) if ((second + 1) * 1_000 > now - WINDOW_S * 1_000) bytes += count;
-    const seconds = Math.min(WINDOW_S, Math.max(1, (now - this.startedAt) / 1_000));
-    return Math.round((bytes * 8) / seconds);
+    for (const [second, count] of this.buckets) if ((second + 1) * 1_000 > now - this.windowS * 1_000) bytes += count;
+    return bytes;
   }
 }

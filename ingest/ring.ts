@@ -1,14 +1,8 @@
 // The ring of one broadcast: the last half minute of FLV tags with their arrival times, ready to send. Worker readers follow it by number.
 import type { SessionId } from '../platform/contract/ids.ts';
-import {
-  encodeRingHeader,
-  RING_HEADER_BYTES,
-  RING_KEYFRAME,
-  RING_KINDS,
-  RING_SEQUENCE_HEADER,
-} from '../platform/contract/ring.ts';
+import { encodeRingHeader, RING_HEADER_BYTES, RING_KINDS, RING_SEQUENCE_HEADER } from '../platform/contract/ring.ts';
 import { RingGone } from './errors.ts';
-import type { ClassifiedTag } from './flv-tag.ts';
+import { type ClassifiedTag, isCut } from './flv-tag.ts';
 
 /** `ms`: what is kept at least (and back to a key frame); `bytes`: what is kept at most. */
 export type RingLimits = { ms: number; bytes: number };
@@ -34,6 +28,7 @@ type Entry = {
   frame: Buffer;
 };
 
+const NO_BYTES = Buffer.alloc(0);
 const NO_HEADERS: Headers = { metadata: null, video: null, audio: null };
 /** Entries dropped at the front before the array is cut. */
 const COMPACT_AT = 4_096;
@@ -52,6 +47,7 @@ export class Ring {
   private headers: Headers = NO_HEADERS;
   private wakers = new Set<() => void>();
   private state: 'open' | 'ended' | 'closed' = 'open';
+  private isAway = false;
 
   constructor(limits: RingLimits) {
     this.limits = limits;
@@ -67,6 +63,20 @@ export class Ring {
     const frame = frameOf(RING_KINDS.session, 0, 0, now, 0, Buffer.from(id));
     this.session = { id, since: now, frame, hasVideo: false, nextTag: 0 };
     this.headers = NO_HEADERS;
+    this.isAway = false;
+  }
+
+  /**
+   * The publisher left and nobody stands by: readers get the `away` frame, also those that come later, until a session begins.
+   * @param at when it left, ms since the epoch
+   */
+  leave(at: number): void {
+    const { session } = this;
+    if (session === null || this.state !== 'open' || this.isAway) return;
+    this.isAway = true;
+    const frame = frameOf(RING_KINDS.away, 0, 0, at, session.nextTag, NO_BYTES);
+    this.append(session, { tag: session.nextTag, timestamp: 0, arrival: at, isCut: false, frame });
+    this.wake();
   }
 
   /** Appends a copy of the tag's body. Ignored before the first session and after the end. */
@@ -75,22 +85,19 @@ export class Ring {
     if (session === null || this.state !== 'open') return;
     const isHeader = (tag.flags & RING_SEQUENCE_HEADER) !== 0;
     if (tag.kind === RING_KINDS.video) session.hasVideo = true;
-    const entry: Entry = {
-      session,
-      headers: this.headers,
-      tag: session.nextTag,
-      timestamp: tag.timestamp,
-      arrival: now,
-      isCut: (tag.flags & RING_KEYFRAME) !== 0 || (tag.kind === RING_KINDS.audio && !isHeader && !session.hasVideo),
-      frame: frameOf(tag.kind, tag.flags, tag.timestamp, now, session.nextTag, tag.body),
-    };
-    session.nextTag += 1;
-    this.keepHeader(tag, isHeader, entry.frame);
-    if (entry.isCut) this.cuts.push(this.base + this.entries.length);
-    this.entries.push(entry);
-    this.heldBytes += entry.frame.length;
+    const frame = frameOf(tag.kind, tag.flags, tag.timestamp, now, session.nextTag, tag.body);
+    const place = { tag: session.nextTag, timestamp: tag.timestamp, arrival: now };
+    this.append(session, { ...place, isCut: isCut(tag, session.hasVideo), frame });
+    this.keepHeader(tag, isHeader, frame);
     this.trim(now);
     this.wake();
+  }
+
+  private append(session: Session, entry: Omit<Entry, 'session' | 'headers'>): void {
+    session.nextTag += 1;
+    if (entry.isCut) this.cuts.push(this.base + this.entries.length);
+    this.entries.push({ session, headers: this.headers, ...entry });
+    this.heldBytes += entry.frame.length;
   }
 
   private keepHeader(tag: ClassifiedTag, isHeader: boolean, frame: Buffer): void {
@@ -173,7 +180,12 @@ export class Ring {
   /** Oldest or newest place to begin; the end of the ring while there is none. */
   private cutFrom(from: 'start' | 'live'): number {
     const cut = from === 'start' ? this.cuts[0] : this.cuts.at(-1);
-    return cut === undefined ? this.entries.length : cut - this.base;
+    return cut === undefined ? this.endIndex() : cut - this.base;
+  }
+
+  /** What comes next is read from here: the `away` frame again while nobody publishes. */
+  private endIndex(): number {
+    return this.isAway && this.entries.length > this.head ? this.entries.length - 1 : this.entries.length;
   }
 
   private inSession(start: Exclude<RingStart, { from: 'start' | 'live' }>): number {
@@ -197,9 +209,10 @@ export class Ring {
       return found;
     }
     // One past the last tag: the reader has everything of that session.
-    if (last !== null && last.entry.tag + 1 === start.tag) return last.index + 1;
+    if (last !== null && last.entry.tag + 1 === start.tag)
+      return last.index + 1 === entries.length ? this.endIndex() : last.index + 1;
     if (last === null && this.session?.id === start.session && this.session.nextTag === start.tag)
-      return entries.length;
+      return this.endIndex();
     throw new RingGone();
   }
 
@@ -270,7 +283,7 @@ export class RingReader {
       const frames: Buffer[] = entries.length > 0 ? this.framesOf(entries) : this.prefixAtEnd();
       if (entries.length === 0 && this.ring.over === 'ended') {
         this.isDone = true;
-        frames.push(frameOf(RING_KINDS.end, 0, 0, Date.now(), 0, Buffer.alloc(0)));
+        frames.push(frameOf(RING_KINDS.end, 0, 0, Date.now(), 0, NO_BYTES));
       }
       if (frames.length > 0) return { bytes: Buffer.concat(frames) };
       await this.ring.changed(signal);

@@ -35,7 +35,10 @@ export type EndReason =
   | 'closed'
   | 'silent'
   | 'malformed'
+  | 'bitrate'
   | 'replaced'
+  | 'kicked'
+  | 'completed'
   | 'key-removed'
   | 'disabled'
   | 'elsewhere'
@@ -43,11 +46,37 @@ export type EndReason =
   | 'shutdown'
   | 'internal';
 
+/**
+ * What a refused publisher is told; null: nothing. OBS Studio shows the description.
+ * Source: Flash Media Server, NetStream status codes.
+ */
+export const REFUSALS: Record<RefusalReason, { code: string; description: string } | null> = {
+  key: { code: 'NetStream.Publish.Denied', description: 'The stream key is not valid.' },
+  full: { code: 'NetStream.Publish.Rejected', description: 'This server takes no more publishers. Try again later.' },
+  draining: { code: 'NetStream.Publish.Rejected', description: 'This server is about to stop. Connect again.' },
+  app: null,
+  play: null,
+  'back-off': null,
+};
+
+/** What a publisher is told that is cut off; those not named here end without a word. */
+export const FAREWELLS: Partial<Record<EndReason, string>> = {
+  bitrate: 'More bits per second than this server takes. Lower the bitrate.',
+  replaced: 'Another encoder with the same stream key took over.',
+  kicked: 'The owner of the stream stopped it.',
+  completed: 'The owner of the stream ended the broadcast.',
+  'key-removed': 'The stream key is no longer valid.',
+  disabled: 'The stream is disabled.',
+  elsewhere: 'Another encoder with the same stream key took over.',
+  over: 'The broadcast is over.',
+  shutdown: 'This server is about to stop. Connect again.',
+};
+
 /** A publisher's connection, as the platform behind the door holds it. */
 export interface PublisherConnection {
   /** Address of the peer, for logs. */
   readonly remote: string;
-  /** Destroys the socket; the publication's onEnd is called before this returns. Later calls do nothing. */
+  /** Cuts it off with a word why; the publication's onEnd is called before this returns. Later calls do nothing. */
   close(reason: EndReason): void;
 }
 
@@ -66,7 +95,7 @@ export interface PublisherGate {
    */
   admit(key: string, connection: PublisherConnection): Publication | RefusalReason;
   /** Counts a connection that ended before it could publish. */
-  turnedAway(reason: RefusalReason | 'malformed' | 'handshake-timeout' | 'publish-timeout'): void;
+  turnedAway(reason: RefusalReason | 'malformed' | 'handshake-timeout' | 'publish-timeout' | 'crowded'): void;
 }
 
 /**

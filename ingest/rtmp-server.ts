@@ -1,23 +1,24 @@
-// The RTMP door: node-media-server's protocol and session under our own listener, limits and callbacks. The one file that names the package.
+// One RTMP connection: node-media-server's protocol and session under our own limits and callbacks. The one file that names the package.
 // Its stock handlers trust the network; here every callback is ours, and whatever a peer sends ends its own connection at most.
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import logger from 'node-media-server/src/core/logger.js';
 import Rtmp from 'node-media-server/src/protocol/rtmp.js';
 import RtmpSession from 'node-media-server/src/session/rtmp_session.js';
 import { codeOf, messageOf } from '../platform/runtime/errors.ts';
-import { listen } from '../platform/runtime/http-server.ts';
-import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
+import type { AddressGuard } from './address-guard.ts';
 import { readAmf0 } from './amf0.ts';
 import { PublishRefused, RtmpMalformed } from './errors.ts';
 import type { FlvTag } from './flv-tag.ts';
 import {
   applicationOf,
   type EndReason,
+  FAREWELLS,
   keyOf,
   type Publication,
   type PublisherConnection,
   type PublisherGate,
+  REFUSALS,
   RTMP_APP,
   RTMP_LIMITS,
 } from './rtmp-protocol.ts';
@@ -160,12 +161,17 @@ class GuardedRtmp extends Rtmp {
     try {
       this.events.publish(key);
     } catch (thrown) {
-      if (thrown instanceof PublishRefused)
-        this.sendStatusMessage(this.streamId, 'error', 'NetStream.Publish.BadName', 'publishing was refused');
+      const answer = thrown instanceof PublishRefused ? REFUSALS[thrown.reason] : null;
+      if (answer !== null) this.sendStatusMessage(this.streamId, 'error', answer.code, answer.description);
       throw thrown;
     }
     this.streamName = 'stream';
     this.respondPublish();
+  }
+
+  /** Tells a publisher why it is cut off. */
+  farewell(description: string): void {
+    this.sendStatusMessage(this.streamId ?? 1, 'error', 'NetStream.Publish.Rejected', description);
   }
 
   override onPlay(): void {
@@ -177,30 +183,42 @@ class GuardedRtmp extends Rtmp {
   }
 }
 
+/** What a session needs of the door. */
+export type SessionDeps = {
+  gate: PublisherGate;
+  guard: AddressGuard;
+  /** A publisher without a media message for this long is dropped. Unit: ms. */
+  silenceMs: number;
+  log: Logger;
+};
+
 /** One connection from accept to close. */
-class PublisherSession extends RtmpSession implements PublisherConnection {
+export class PublisherSession extends RtmpSession implements PublisherConnection {
   readonly remote: string;
   /** When the connection is given up, on the steady clock. Unit: ms. */
   deadline = performance.now() + RTMP_LIMITS.handshakeMs;
   private phase: 'handshake' | 'command' | 'publishing' | 'over' = 'handshake';
   private publication: Publication | null = null;
   private acknowledged = 0;
-  private readonly gate: PublisherGate;
-  private readonly silenceMs: number;
-  private readonly log: Logger;
+  private readonly address: string;
+  private readonly guarded: GuardedRtmp;
+  private readonly deps: SessionDeps;
+  private readonly onPublishing: () => void;
 
-  constructor(socket: Socket, gate: PublisherGate, silenceMs: number, log: Logger) {
+  /** @param onPublishing called when it was let in */
+  constructor(socket: Socket, deps: SessionDeps, onPublishing: () => void) {
     super(socket);
-    this.gate = gate;
-    this.silenceMs = silenceMs;
-    this.log = log;
-    this.remote = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
-    this.rtmp = new GuardedRtmp({
+    this.deps = deps;
+    this.onPublishing = onPublishing;
+    this.address = socket.remoteAddress ?? 'unknown';
+    this.remote = `${this.address}:${socket.remotePort ?? 0}`;
+    this.guarded = new GuardedRtmp({
       isPublishing: () => this.phase === 'publishing',
       publish: (key) => this.publish(key),
       media: (tag) => this.media(tag),
       finished: () => this.finish(),
     });
+    this.rtmp = this.guarded;
   }
 
   override onData = (data: Buffer): void => {
@@ -228,24 +246,39 @@ class PublisherSession extends RtmpSession implements PublisherConnection {
   override onPacket = (): void => undefined;
 
   override close = (reason: EndReason = 'closed'): void => {
+    const words = this.phase === 'publishing' ? FAREWELLS[reason] : undefined;
     this.end(reason);
-    this.socket.destroy();
+    if (words === undefined) this.socket.destroy();
+    else {
+      this.guarded.farewell(words);
+      this.hangUp();
+    }
   };
 
   /** The time for what should have happened is over. */
   expire(): void {
-    if (this.phase === 'handshake') this.gate.turnedAway('handshake-timeout');
-    if (this.phase === 'command') this.gate.turnedAway('publish-timeout');
+    if (this.phase === 'handshake') this.deps.gate.turnedAway('handshake-timeout');
+    if (this.phase === 'command') this.deps.gate.turnedAway('publish-timeout');
     this.close('silent');
   }
 
   private publish(key: string): void {
-    const answer = this.gate.admit(key, this);
-    if (typeof answer === 'string') throw new PublishRefused(answer);
+    const answer = this.deps.gate.admit(key, this);
+    if (typeof answer === 'string') throw new PublishRefused(answer === 'key' ? this.wrongKey() : answer);
     this.publication = answer;
     this.phase = 'publishing';
     this.isPublisher = true;
-    this.deadline = performance.now() + this.silenceMs;
+    this.deadline = performance.now() + this.deps.silenceMs;
+    this.onPublishing();
+  }
+
+  private wrongKey(): 'key' | 'back-off' {
+    const { guard, log } = this.deps;
+    const now = performance.now();
+    const wasBackedOff = guard.isBackedOff(this.address, now);
+    if (!guard.wrongKey(this.address, now)) return 'key';
+    if (!wasBackedOff) log.warn('too many wrong keys', { address: this.address });
+    return 'back-off';
   }
 
   /** The peer said goodbye: it closes by itself, or is cut off a little later. */
@@ -256,7 +289,7 @@ class PublisherSession extends RtmpSession implements PublisherConnection {
 
   private media(tag: FlvTag): void {
     if (this.phase !== 'publishing') return;
-    this.deadline = performance.now() + this.silenceMs;
+    this.deadline = performance.now() + this.deps.silenceMs;
     this.publication?.onTag(tag);
   }
 
@@ -277,21 +310,27 @@ class PublisherSession extends RtmpSession implements PublisherConnection {
   private fail(thrown: unknown): void {
     if (this.phase === 'over') return;
     const wasPublishing = this.phase === 'publishing';
+    const { gate, log } = this.deps;
     if (thrown instanceof PublishRefused) {
-      this.log.info('publisher refused', { reason: thrown.reason, remote: this.remote });
-      this.gate.turnedAway(thrown.reason);
+      // Of a back-off one line is enough.
+      if (thrown.reason !== 'back-off') log.info('publisher refused', { reason: thrown.reason, remote: this.remote });
+      gate.turnedAway(thrown.reason);
       this.end('closed');
-      this.deadline = performance.now();
-      // The answer leaves first; a peer that does not read it is cut off by the write's end or the deadline.
-      this.socket.pause();
-      this.socket.write(NO_BYTES, () => this.socket.destroy());
+      this.hangUp();
       return;
     }
     const isOurs = wasPublishing && !(thrown instanceof RtmpMalformed) && codeOf(thrown)?.startsWith('ERR_') !== true;
-    if (isOurs) this.log.error('publisher dropped', { reason: 'internal', remote: this.remote, err: thrown });
-    else this.log.info('publisher dropped', { reason: 'malformed', remote: this.remote, what: messageOf(thrown) });
-    if (!wasPublishing) this.gate.turnedAway('malformed');
+    if (isOurs) log.error('publisher dropped', { reason: 'internal', remote: this.remote, err: thrown });
+    else log.info('publisher dropped', { reason: 'malformed', remote: this.remote, what: messageOf(thrown) });
+    if (!wasPublishing) gate.turnedAway('malformed');
     this.close(isOurs ? 'internal' : 'malformed');
+  }
+
+  /** The answer leaves first; a peer that does not read it is cut off by the write's end or the deadline. */
+  private hangUp(): void {
+    this.deadline = performance.now();
+    this.socket.pause();
+    this.socket.write(NO_BYTES, () => this.socket.destroy());
   }
 
   private end(reason: EndReason): void {
@@ -301,63 +340,4 @@ class PublisherSession extends RtmpSession implements PublisherConnection {
     this.publication = null;
     publication?.onEnd(reason);
   }
-}
-
-export interface RtmpServer extends Component {
-  /** Known after start(). */
-  port(): number;
-  /** Open connections, publishers and strangers. */
-  connections(): number;
-}
-
-export type RtmpServerOptions = {
-  port: number;
-  bind: string;
-  /** A publisher without a media message for this long is dropped. Unit: ms. */
-  silenceMs: number;
-  maxPublishers: number;
-};
-
-/** Connections beside publishers: those that have not yet said what they want. */
-const STRANGERS = 256;
-const SWEEP_MS = 250;
-const KEEPALIVE_MS = 10_000;
-
-/** The listener. Free of effects until start(). */
-export function createRtmpServer(options: RtmpServerOptions, gate: PublisherGate, log: Logger): RtmpServer {
-  const sessions = new Set<PublisherSession>();
-  let sweeper: NodeJS.Timeout | undefined;
-  let port = 0;
-  const server: Server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS });
-  server.maxConnections = options.maxPublishers + STRANGERS;
-  server.on('connection', (socket) => {
-    const session = new PublisherSession(socket, gate, options.silenceMs, log);
-    sessions.add(session);
-    socket.on('close', () => sessions.delete(session));
-    session.run();
-  });
-  const sweep = () => {
-    const now = performance.now();
-    for (const session of sessions) if (session.deadline < now) session.expire();
-  };
-  const stopListening = async (): Promise<void> => {
-    if (!server.listening) return;
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      for (const session of sessions) session.close('shutdown');
-    });
-  };
-  return {
-    port: () => port,
-    connections: () => sessions.size,
-    async start() {
-      port = await listen(server, options.port, options.bind, 'HEADWATER_RTMP_PORT');
-      server.on('error', (thrown) => log.error('rtmp listener failed', { err: thrown }));
-      sweeper = setInterval(sweep, SWEEP_MS);
-    },
-    async close() {
-      clearInterval(sweeper);
-      await stopListening();
-    },
-  };
 }

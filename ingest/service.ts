@@ -7,19 +7,34 @@ import { createQueue, type JobQueue } from '../platform/adapters/queue.ts';
 import { indexWatch } from '../platform/adapters/record-watch.ts';
 import { createRecords, type Records } from '../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
-import { createHeartbeat } from '../platform/adapters/registry.ts';
+import { createHeartbeat, createRegistry, type Registry } from '../platform/adapters/registry.ts';
 import type { NodeInfo } from '../platform/contract/nodes.ts';
 import { indexMarkerKey, liveBroadcastsKey } from '../platform/contract/redis-keys.ts';
 import { closeServer, listen } from '../platform/runtime/http-server.ts';
-import { type NamedComponent, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
+import {
+  type Component,
+  type NamedComponent,
+  type Service,
+  type ServiceContext,
+  sequence,
+} from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { createPrivateServer } from '../platform/runtime/private-server.ts';
-import { asService, type Listener, listenerPart, newRoleState, nodeInfoOf } from '../platform/runtime/role-frame.ts';
+import {
+  asService,
+  type Listener,
+  listenerPart,
+  newRoleState,
+  nodeInfoOf,
+  type RoleState,
+} from '../platform/runtime/role-frame.ts';
 import { type Broadcasts, createBroadcasts } from './broadcasts.ts';
 import type { IngestConfig } from './config.ts';
 import { createIngestMetrics, type IngestMetrics, registerIngestGauges } from './metrics.ts';
+import { createOtherNodes } from './other-nodes.ts';
 import { createRingApp } from './routes.ts';
-import { createRtmpServer, type RtmpServer } from './rtmp-server.ts';
+import { createRtmpDoor, type RtmpDoor, type RtmpDoorOptions } from './rtmp-door.ts';
+import { RTMP_APP } from './rtmp-protocol.ts';
 import { createStreamKeys, type StreamKeys } from './stream-keys.ts';
 import type { TermSource } from './term-watch.ts';
 
@@ -31,9 +46,10 @@ type Parts = {
   queue: JobQueue;
   records: Records;
   bus: EventBus;
+  registry: Registry;
   keys: StreamKeys;
   broadcasts: Broadcasts;
-  rtmp: RtmpServer;
+  rtmp: RtmpDoor;
   readers: { open: number };
   closing: AbortController;
 };
@@ -48,18 +64,16 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
   const queue = createQueue(config.redisUrl, ['live'], log);
   const bus = createEventBus(redis, log);
   const keys = createStreamKeys(redis.client, log);
-  const broadcasts = broadcastSet(config, context, { redis, queue, records, bus, keys }, ingestMetrics);
-  const rtmp = createRtmpServer(
-    { port: config.rtmpPort, bind: config.bind, silenceMs: config.silenceMs, maxPublishers: config.maxPublishers },
-    broadcasts,
-    log,
-  );
+  const registry = createRegistry(redis, ['ingest', 'transcoder'], log);
+  const broadcasts = broadcastSet(config, context, { redis, queue, records, bus, keys, registry }, ingestMetrics);
+  const rtmp = createRtmpDoor(doorOptions(config), broadcasts, log);
   redis.onReconnect(() => void keys.reload());
   const parts: Parts = {
     redis,
     queue,
     records,
     bus,
+    registry,
     keys,
     broadcasts,
     rtmp,
@@ -70,18 +84,8 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
     ...(redis.isReady() ? [] : ['redis does not answer']),
     ...(keys.isLoaded() ? [] : ['stream keys are not read yet']),
   ];
-  const ring = ringListener(config, parts, readiness, ingestMetrics, log);
-  const privateServer = createPrivateServer(config.metricsPort, config.privateBind, metrics, readiness);
   const state = newRoleState();
   registerGauges(context, parts);
-  const describe = (): NodeInfo => ({
-    ...nodeInfoOf(context, state, {
-      publishers: broadcasts.publishers(),
-      connections: rtmp.connections(),
-      readers: parts.readers.open,
-    }),
-    bitrates: broadcasts.bitrates(),
-  });
   const named: NamedComponent[] = [
     { name: 'redis', component: redis },
     { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
@@ -89,38 +93,67 @@ export function createIngest(config: IngestConfig, context: ServiceContext): Ser
     { name: 'events', component: bus },
     { name: 'index', component: indexWatch(records, { isAwaited: true }) },
     { name: 'stream keys', component: keys },
-    listenerPart('ring', ring, config.privateHost, (url) => {
+    { name: 'registry', component: registry },
+    listenerPart('ring', ringListener(config, parts, readiness, ingestMetrics, log), config.privateHost, (url) => {
       state.url = url;
     }),
-    listenerPart('private', privateServer, config.privateHost, (url) => {
-      state.privateUrl = url;
-    }),
+    listenerPart(
+      'private',
+      createPrivateServer(config.metricsPort, config.privateBind, metrics, readiness),
+      config.privateHost,
+      (url) => {
+        state.privateUrl = url;
+      },
+    ),
     { name: 'broadcasts', component: broadcasts },
     { name: 'rtmp', component: rtmp },
-    {
-      name: 'address',
-      component: {
-        async start() {
-          state.publicUrl = config.rtmpPublicUrl ?? `rtmp://localhost:${rtmp.port()}/live`;
-        },
-        close: async () => undefined,
-      },
-    },
-    { name: 'heartbeat', component: createHeartbeat(redis, describe, log) },
+    { name: 'address', component: addressPart(config, rtmp, state) },
+    { name: 'heartbeat', component: createHeartbeat(redis, () => describe(context, state, parts), log) },
   ];
   return asService(sequence(named, log), state);
+}
+
+const doorOptions = (config: IngestConfig): RtmpDoorOptions => ({
+  port: config.rtmpPort,
+  bind: config.bind,
+  tls: config.rtmps,
+  silenceMs: config.silenceMs,
+  maxPublishers: config.maxPublishers,
+});
+
+function addressPart(config: IngestConfig, rtmp: RtmpDoor, state: RoleState): Component {
+  return {
+    async start() {
+      state.publicUrl = config.rtmpPublicUrl ?? `rtmp://localhost:${rtmp.port()}/live`;
+    },
+    close: async () => undefined,
+  };
+}
+
+function describe(context: ServiceContext, state: RoleState, { broadcasts, rtmp, readers }: Parts): NodeInfo {
+  const load = { publishers: broadcasts.publishers(), connections: rtmp.connections(), readers: readers.open };
+  const info = { ...nodeInfoOf(context, state, load), bitrates: broadcasts.bitrates(), signals: broadcasts.signals() };
+  const tlsPort = rtmp.tlsPort();
+  return tlsPort === null ? info : { ...info, tls_url: secureUrl(state.publicUrl ?? '', tlsPort) };
+}
+
+/** The RTMPS address beside the RTMP one: the same host, the other port. */
+function secureUrl(publicUrl: string, port: number): string {
+  const host = /^rtmps?:\/\/(\[[^\]]+\]|[^:/]+)/.exec(publicUrl)?.[1] ?? 'localhost';
+  return `rtmps://${host}:${port}/${RTMP_APP}`;
 }
 
 function broadcastSet(
   config: IngestConfig,
   { node, log }: ServiceContext,
-  { redis, queue, records, bus, keys }: Pick<Parts, 'redis' | 'queue' | 'records' | 'bus' | 'keys'>,
+  { redis, queue, records, bus, keys, registry }: Omit<Parts, 'broadcasts' | 'rtmp' | 'readers' | 'closing'>,
   metrics: IngestMetrics,
 ): Broadcasts {
   return createBroadcasts({
     node,
     records,
     terms: termSource(redis, queue, records, log),
+    nodes: createOtherNodes(registry, node),
     index: { add: (broadcast, stream) => redis.client.hSet(liveBroadcastsKey, { [broadcast]: stream }) },
     announce: async (broadcast, stream) => {
       await bus.publish({ type: 'broadcast', id: broadcast });
@@ -132,6 +165,7 @@ function broadcastSet(
     metrics,
     log,
     ringLimits: { ms: RING_MS, bytes: config.ringBytes },
+    maxBitrateBps: config.maxBitrateBps,
   });
 }
 
@@ -188,5 +222,6 @@ function registerGauges(context: ServiceContext, parts: Parts): void {
     readers: () => readers.open,
     ringBytes: () => broadcasts.ringBytes(),
     bitrateBps: () => Object.values(broadcasts.bitrates()).reduce((sum, rate) => sum + rate, 0),
+    starving: () => Object.values(broadcasts.signals()).filter(({ health }) => health === 'starving').length,
   });
 }

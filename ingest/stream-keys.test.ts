@@ -39,7 +39,7 @@ test('finds the stream of a key by its hash alone', async () => {
   expect(keys.isLoaded()).toBe(false);
   await keys.reload();
   expect(keys.isLoaded()).toBe(true);
-  expect(keys.find('secret-of-alice')).toEqual({ stream: ALICE, hash: hashKey('secret-of-alice') });
+  expect(keys.find('secret-of-alice')).toEqual({ stream: ALICE, key: 'primary', hash: hashKey('secret-of-alice') });
   expect(keys.find('secret-of-bob')).toBeNull();
   expect(keys.find(hashKey('secret-of-alice'))).toBeNull();
 });

@@ -16,9 +16,9 @@ export interface TermSource {
 }
 
 /** Without a holder for this long: the worker is gone. A lease lives 3 s and is renewed each second. Unit: ms. */
-const LAPSE_MS = 1_200;
+const LAPSE_MS = 300;
 /** The same after Redis was emptied: the worker takes its lease again by itself. Unit: ms. */
-const LAPSE_AFTER_FLUSH_MS = 2_500;
+const LAPSE_AFTER_FLUSH_MS = 1_500;
 /** A job taken by a worker that does not take the lease in this time died with its worker. Unit: ms. */
 const TAKE_MS = 3_000;
 const BACKOFF_CAP_MS = 10_000;
@@ -89,7 +89,7 @@ export class TermWatch {
       this.nextRound();
       return false;
     }
-    const answer = await this.source.enqueue(jobId, { version: 1, broadcast_id: this.id, term });
+    const answer = await this.source.enqueue(jobId, { version: 1, broadcast_id: this.id, term, place: 'leader' });
     this.notBefore = now + Math.min(BACKOFF_CAP_MS, 500 * 2 ** this.attempts);
     this.attempts += 1;
     this.sawHolder = false;

@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RefusalReason } from '../../ingest/errors.ts';
 import type { FlvTag } from '../../ingest/flv-tag.ts';
+import { createRtmpDoor, type RtmpDoor } from '../../ingest/rtmp-door.ts';
 import type { EndReason, PublisherConnection, PublisherGate } from '../../ingest/rtmp-protocol.ts';
-import { createRtmpServer, type RtmpServer } from '../../ingest/rtmp-server.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { within } from '../../platform/runtime/waits.ts';
 import {
@@ -26,7 +26,7 @@ type Seen = { key: string; tags: FlvTag[]; ended: EndReason | null; connection: 
 const KEYS = ['key-of-alice', 'key-of-bob'];
 const CLIP = 'test/media/rabbit320.mp4';
 
-let server: RtmpServer;
+let server: RtmpDoor;
 let seen: Seen[];
 let turnedAway: string[];
 let clients: RtmpClient[];
@@ -75,7 +75,8 @@ beforeEach(async () => {
   seen = [];
   turnedAway = [];
   clients = [];
-  server = createRtmpServer({ port: 0, bind: '127.0.0.1', silenceMs: 1_000, maxPublishers: 10 }, gate, silentLogger);
+  const options = { port: 0, bind: '127.0.0.1', tls: null, silenceMs: 1_000, maxPublishers: 10 };
+  server = createRtmpDoor(options, gate, silentLogger);
   await server.start();
 });
 afterEach(async () => {

@@ -61,8 +61,8 @@ export async function startIngest(settings: Record<string, string>): Promise<Run
 export type Backstage = {
   redis: RedisConnection;
   records: Records;
-  /** A stream with a fresh key. */
-  addStream(fields?: Partial<StreamRecord>): Promise<{ id: StreamId; key: string }>;
+  /** A stream with fresh keys. */
+  addStream(fields?: Partial<StreamRecord>): Promise<{ id: StreamId; key: string; backupKey: string }>;
   broadcastOf(stream: StreamId): Promise<BroadcastRecord | null>;
   close(): Promise<void>;
 };
@@ -79,6 +79,7 @@ export async function openBackstage(redisUrl: string, dataDir: string): Promise<
     records,
     async addStream(fields = {}) {
       const key = randomText(24);
+      const backupKey = randomText(24);
       const now = Date.now();
       const id = newId<StreamId>();
       await records.create('stream', {
@@ -90,15 +91,22 @@ export async function openBackstage(redisUrl: string, dataDir: string): Promise<
         title: '',
         description: '',
         latency_mode: 'default',
+        transcode: 'ladder',
+        redundancy: 'standby',
+        record: true,
+        dvr_window_s: null,
+        use_slate: false,
         reconnect_window_s: 60,
         key_hash: hashKey(key),
         key_rotated_at: now,
+        backup_key_hash: hashKey(backupKey),
+        old_keys: [],
         playback_ids: [],
         new_asset_settings: { playback_policies: ['public'], title: '', description: '' },
         broadcast_id: null,
         ...fields,
       });
-      return { id, key };
+      return { id, key, backupKey };
     },
     async broadcastOf(stream) {
       const id = (await records.get('stream', stream))?.value.broadcast_id ?? null;
