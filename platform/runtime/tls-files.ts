@@ -1,7 +1,7 @@
 // Certificate and key of a TLS listener, read from files and read again when they change: a renewed certificate needs no restart.
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createSecureContext, type Server } from 'node:tls';
+import { createSecureContext } from 'node:tls';
+import { variableOf } from '../contract/settings.ts';
 import { AppError, messageOf } from './errors.ts';
 import type { Component } from './lifecycle.ts';
 import type { Logger } from './log.ts';
@@ -9,31 +9,25 @@ import { type Loop, repeat } from './waits.ts';
 
 /** PEM files: certificate chain and private key. */
 export type TlsFiles = { cert: string; key: string };
-type Pair = { cert: Buffer; key: Buffer };
+/** What the files hold, for tls.createServer and setSecureContext. */
+export type TlsPair = { cert: Buffer; key: Buffer };
 
 /** Certificate and key cannot be read, or do not fit together. */
 export class TlsFilesInvalid extends AppError {
   constructor(files: TlsFiles, options: ErrorOptions) {
-    super(
-      'TLS_FILES_INVALID',
-      `${files.cert} and ${files.key} are no certificate and key: ${messageOf(options.cause)}`,
-      {
-        source: 'client',
-        retryable: false,
-        ...options,
-      },
-    );
+    const names = `${variableOf('TLS_CERT')} (${files.cert}) and ${variableOf('TLS_KEY')} (${files.key})`;
+    super('TLS_FILES_INVALID', `${names} are no certificate with its key: ${messageOf(options.cause)}`, {
+      source: 'client',
+      retryable: false,
+      ...options,
+    });
   }
 }
 
 /** How often the files are looked at. A watcher would miss mounted secrets, which change by a link. Unit: ms. */
 const LOOK_MS = 5_000;
 
-/**
- * Reads both files; they must fit together.
- * @throws TlsFilesInvalid
- */
-export async function readTlsFiles(files: TlsFiles): Promise<Pair> {
+async function readPair(files: TlsFiles): Promise<TlsPair> {
   try {
     const pair = { cert: await readFile(files.cert), key: await readFile(files.key) };
     createSecureContext(pair);
@@ -43,30 +37,36 @@ export async function readTlsFiles(files: TlsFiles): Promise<Pair> {
   }
 }
 
+export interface TlsFilesReader extends Component {
+  /** As last read; null before start(). */
+  context(): TlsPair | null;
+}
+
 /**
- * Keeps a TLS server on what the files hold. start() reads them for the first time; connections that are open keep their certificate. Files
- * that do not fit together (one was written before the other) change nothing: they are looked at again.
+ * Keeps what the files hold. start() reads them for the first time, and throws TlsFilesInvalid. Later, files that do not fit together (one was
+ * written before the other) change nothing: they are looked at again.
+ * @param onChange called with the first pair, before start() is over, and with each new one; connections that are open keep theirs
  * @param lookMs how often the files are read, ms
  */
-export function followTlsFiles(
-  server: Pick<Server, 'setSecureContext'>,
+export function createTlsFiles(
   files: TlsFiles,
   log: Logger,
-  lookMs = LOOK_MS,
-): Component {
+  onChange: (pair: TlsPair) => void,
+  lookMs: number = LOOK_MS,
+): TlsFilesReader {
   let loop: Loop | null = null;
-  let seen = '';
+  let current: TlsPair | null = null;
   let isFailing = false;
   const load = async () => {
-    const pair = await readTlsFiles(files);
-    const now = createHash('sha256').update(pair.cert).update(pair.key).digest('hex');
+    const pair = await readPair(files);
     isFailing = false;
-    if (now === seen) return;
-    server.setSecureContext(pair);
-    if (seen !== '') log.info('certificate loaded anew', { file: files.cert });
-    seen = now;
+    if (current?.cert.equals(pair.cert) && current.key.equals(pair.key)) return;
+    if (current !== null) log.info('certificate loaded anew', { file: files.cert });
+    current = pair;
+    onChange(pair);
   };
   return {
+    context: () => current,
     async start() {
       await load();
       loop = repeat(lookMs, load, (thrown) => {
