@@ -1,5 +1,6 @@
 // What may be kept, how long it is fresh, and how long it may be shown when no origin answers. Source: RFC 9111, RFC 5861.
 import { headers as names, type ViewerRoute } from '../platform/contract/routes.ts';
+import { type Asked, isExact } from './live-edges.ts';
 import type { Headers } from './messages.ts';
 
 export type RouteKind = ViewerRoute['kind'];
@@ -31,6 +32,7 @@ const text = { staleIfErrorMs: 60_000, firstByteMs: 1_000, maxBytes: 8 * MiB, is
 /** One row per kind of route. */
 export const rules: Record<RouteKind, Rule> = {
   master: { ...text, maxFreshMs: 5_000 },
+  mpd: { ...text, maxFreshMs: 30_000 },
   'media-playlist': { ...text, maxFreshMs: 30_000 },
   info: { ...text, maxFreshMs: 1_000 },
   catalog: { ...text, maxFreshMs: 2_000 },
@@ -43,6 +45,8 @@ export const rules: Record<RouteKind, Rule> = {
 /** A live playlist may be this old when origins fail: 3 target durations of 2 s; older means a stalled player anyway. Unit: ms. */
 export const LIVE_STALE_MS = 6_000;
 const LIVE_FRESH_MS = 1_000;
+/** An answer to `_HLS_msn` shows one fixed place: as long as players may ask for it, 6 target durations of 2 s. Unit: ms. */
+const EXACT_FRESH_MS = 12_000;
 const NEGATIVE_FRESH_MS = 1_000;
 
 export type Freshness = {
@@ -56,13 +60,24 @@ export type Freshness = {
  * Judges an answer with status 200.
  * @param headers of the origin's answer
  * @param arrivedMs when its head arrived, on the edge's clock
+ * @param asked `_HLS_msn` and `_HLS_part` of the request
  * @returns null: must not be kept. No freshness is guessed: an answer without max-age is not kept.
  */
-export function freshnessOf(kind: RouteKind, headers: Headers, arrivedMs: number): Freshness | null {
+export function freshnessOf(
+  kind: RouteKind,
+  headers: Headers,
+  arrivedMs: number,
+  asked: Asked | null = null,
+): Freshness | null {
   const maxAgeMs = maxAgeOf(headers);
   if (maxAgeMs === null || headers['vary'] === '*' || headers[names.policy] === 'signed') return null;
   const rule = rules[kind];
-  if (kind === 'media-playlist' && headers[names.position] !== undefined) {
+  const position = headers[names.position];
+  if ((kind === 'media-playlist' || kind === 'mpd') && position !== undefined) {
+    if (asked !== null && isExact(asked, position)) {
+      const untilMs = arrivedMs + Math.min(maxAgeMs, EXACT_FRESH_MS);
+      return { freshUntilMs: untilMs, staleUntilMs: untilMs };
+    }
     const freshUntilMs = arrivedMs + Math.min(maxAgeMs, LIVE_FRESH_MS);
     return { freshUntilMs, staleUntilMs: arrivedMs + LIVE_STALE_MS };
   }
@@ -70,8 +85,9 @@ export function freshnessOf(kind: RouteKind, headers: Headers, arrivedMs: number
   return { freshUntilMs, staleUntilMs: freshUntilMs + rule.staleIfErrorMs };
 }
 
-/** How long a 404 may be repeated without asking again. Unit: ms; 0: not at all. */
-export const negativeFreshMs = (headers: Headers): number => Math.min(maxAgeOf(headers) ?? 0, NEGATIVE_FRESH_MS);
+/** How long a 404 may be repeated without asking again. Unit: ms; 0: not at all, as for a part, which may come any moment. */
+export const negativeFreshMs = (kind: RouteKind, headers: Headers): number =>
+  kind === 'part' ? 0 : Math.min(maxAgeOf(headers) ?? 0, NEGATIVE_FRESH_MS);
 
 /** max-age of Cache-Control, in ms; null when there is none or storing is forbidden. */
 function maxAgeOf(headers: Headers): number | null {

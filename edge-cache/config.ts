@@ -1,5 +1,6 @@
 // The edge's settings, picked from the one table.
-import type { Settings } from '../platform/contract/settings.ts';
+import { type Settings, variableOf } from '../platform/contract/settings.ts';
+import { SettingsInvalid } from '../platform/runtime/errors.ts';
 import { advertisedHostOf, internalSecretOf } from '../platform/runtime/role-settings.ts';
 import type { Strategy } from './balancer.ts';
 
@@ -7,6 +8,8 @@ export type EdgeConfig = {
   /** 0 takes a free one. */
   port: number;
   host: string;
+  /** HTTPS port, 0 takes a free one, and PEM files; null: no TLS. */
+  tls: { port: number; cert: string; key: string } | null;
   /** Address as viewers see it; null: http://localhost:{port}. */
   publicUrl: string | null;
   /** Listener of /metrics. */
@@ -24,12 +27,13 @@ export type EdgeConfig = {
 
 /**
  * Picks the edge's config.
- * @throws SettingsInvalid when the secret between roles is missing
+ * @throws SettingsInvalid when the secret between roles is missing, or a TLS port has no certificate
  */
 export function pickEdgeConfig(settings: Settings): EdgeConfig {
   return {
     port: settings.PORT,
     host: settings.BIND,
+    tls: tlsOf(settings),
     publicUrl: settings.EDGE_PUBLIC_URLS[0] ?? null,
     privatePort: settings.METRICS_PORT,
     privateHost: settings.PRIVATE_BIND,
@@ -40,4 +44,16 @@ export function pickEdgeConfig(settings: Settings): EdgeConfig {
     strategy: settings.EDGE_STRATEGY,
     memoryBytes: settings.EDGE_MEMORY_BYTES,
   };
+}
+
+function tlsOf({ EDGE_TLS_PORTS, TLS_CERT: cert, TLS_KEY: key }: Settings): EdgeConfig['tls'] {
+  const [port] = EDGE_TLS_PORTS;
+  if (port === undefined) return null;
+  if (cert !== null && key !== null) return { port, cert, key };
+  const missing = [cert === null ? 'TLS_CERT' : null, key === null ? 'TLS_KEY' : null] as const;
+  throw new SettingsInvalid(
+    missing
+      .filter((name) => name !== null)
+      .map((name) => ({ variable: variableOf(name), message: `is required with ${variableOf('EDGE_TLS_PORTS')}` })),
+  );
 }

@@ -256,7 +256,7 @@ describe('coalescing', () => {
     await world.get(`${PLAYLIST}?_HLS_part=2&_HLS_msn=7`);
     await world.get(`${PLAYLIST}?_HLS_msn=7&_HLS_part=2`);
     await world.get(PLAYLIST);
-    expect(world.asked.map(({ path, isBlocking }) => [path, isBlocking])).toEqual([
+    expect(world.asked.map(({ path, hold }) => [path, hold !== null])).toEqual([
       [`${PLAYLIST}?_HLS_msn=7&_HLS_part=2`, true],
       [PLAYLIST, false],
     ]);

@@ -4,22 +4,25 @@ import { headers as names, PUBLIC_GRANT, type ViewerRoute } from '../platform/co
 import { AppError } from '../platform/runtime/errors.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { spanOf } from './conditions.ts';
+import { EdgeBusy } from './errors.ts';
 import type { FailureLog } from './failure-log.ts';
-import type { Filled, Fills, Wanted } from './fill.ts';
+import type { Filled, Filling, Fills, Wanted } from './fill.ts';
 import { passedHeaders } from './fill.ts';
 import type { CachedObject, MemoryStore } from './memory-store.ts';
 import type { EdgeAnswer, EdgeRequest, Result } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import type { NegativeStore } from './negative-store.ts';
-import { CORS, failureReply, missingReply, objectReply, preflightReply, textReply } from './replies.ts';
-import { cacheKeyOf, type Directives, originPathOf, parseTarget } from './request-target.ts';
+import { CORS, failureReply, leftReply, missingReply, objectReply, preflightReply, textReply } from './replies.ts';
+import { askedOf, cacheKeyOf, type Directives, originPathOf, parseTarget } from './request-target.ts';
 import type { Viewers } from './viewers.ts';
+import { LEFT, type WaitingRoom } from './waiting-room.ts';
 
 export type EngineParts = {
   store: MemoryStore;
   negatives: NegativeStore;
   fills: Pick<Fills, 'join' | 'pass'>;
   viewers: Viewers;
+  waiting: WaitingRoom;
   /** Pages and health: paths that are no viewer address. null: not known either. */
   local: (request: EdgeRequest, path: string) => Promise<EdgeAnswer | null> | EdgeAnswer | null;
   metrics: EdgeMetrics;
@@ -40,7 +43,7 @@ type Exchange = {
   kind: string;
   wanted: Wanted | null;
   held: CachedObject | null;
-  filling: { filled: Promise<Filled>; isFirst: boolean } | null;
+  filling: Filling | null;
 };
 /** A step answers, or hands on. */
 type Step = {
@@ -126,9 +129,16 @@ async function parseAndKey(parts: EngineParts, x: Exchange): Promise<EdgeAnswer 
   if ('grant' in route && route.grant !== PUBLIC_GRANT) return notFound(request);
   x.kind = route.kind;
   x.wanted = wantedOf(route, directives, x.requestId);
-  if (route.kind === 'media-playlist' && request.method === 'GET')
-    parts.viewers.saw(route.content, viewer ?? `${request.client} ${request.headers['user-agent'] ?? ''}`, parts.now());
+  countViewer(parts, request, route, viewer);
   return null;
+}
+
+/** Players of HLS come back to media playlists, players of DASH to the manifest. */
+function countViewer({ viewers, now }: EngineParts, request: EdgeRequest, route: ViewerRoute, viewer: string | null) {
+  if (request.method !== 'GET' || (route.kind !== 'media-playlist' && route.kind !== 'mpd')) return;
+  const who = viewer ?? `${request.client} ${request.headers['user-agent'] ?? ''}`;
+  if (route.kind === 'mpd') viewers.sawPlayback(route.playback, who, now());
+  else viewers.saw(route.content, who, now());
 }
 
 const notFound = (request: EdgeRequest): EdgeAnswer =>
@@ -139,7 +149,7 @@ const wantedOf = (route: ViewerRoute, directives: Directives, requestId: string)
   route,
   path: originPathOf(route, directives),
   requestId,
-  isBlocking: directives.msn !== null,
+  asked: askedOf(directives),
   held: null,
 });
 
@@ -157,6 +167,7 @@ function lookUp(parts: EngineParts, x: Exchange): EdgeAnswer | null {
 
 function coalesce(parts: EngineParts, x: Exchange): null {
   if (x.wanted === null) return null;
+  if (parts.waiting.isFull) throw new EdgeBusy('waiting viewers');
   x.filling = parts.fills.join(x.wanted);
   if (!x.filling.isFirst) parts.metrics.coalesced.add();
   return null;
@@ -164,12 +175,13 @@ function coalesce(parts: EngineParts, x: Exchange): null {
 
 async function reply(parts: EngineParts, x: Exchange): Promise<EdgeAnswer | null> {
   if (x.filling === null || x.wanted === null) return null;
-  let filled: Filled;
+  let filled: Filled | typeof LEFT;
   try {
-    filled = await x.filling.filled;
+    filled = await parts.waiting.wait(x.filling.filled, x.request, x.filling.isBlocked);
   } catch (thrown) {
     return staleReply(parts, x, thrown);
   }
+  if (filled === LEFT) return leftReply(x.kind);
   const how: Result = x.filling.isFirst ? 'miss' : 'coalesced';
   if (filled.type === 'missing') return missingReply(x.request, x.kind, how, filled.missing);
   if (filled.type === 'revalidated') return cachedReply(x, 'revalidated', filled.object, parts.now());
@@ -194,7 +206,7 @@ const ageOf = (arrivedMs: number, nowMs: number): number => Math.max(0, Math.flo
 async function passOn(parts: EngineParts, x: Exchange, wanted: Wanted): Promise<EdgeAnswer> {
   const span = spanOf(x.request.headers, Number.MAX_SAFE_INTEGER, null);
   const range = typeof span === 'object' && span.to < Number.MAX_SAFE_INTEGER - 1 ? span : null;
-  const answer = await parts.fills.pass(wanted, range, new AbortController().signal);
+  const answer = await parts.fills.pass(wanted, range);
   if (Buffer.isBuffer(answer.body)) {
     const missing = { status: answer.status, headers: passedHeaders(answer.headers), body: answer.body };
     return missingReply(x.request, x.kind, 'bypass', missing);

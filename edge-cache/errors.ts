@@ -52,3 +52,10 @@ export class BodyTooLarge extends AppError {
     });
   }
 }
+
+/** More waits or is under way here than this edge takes on at a time. Viewers are asked to come again. */
+export class EdgeBusy extends AppError {
+  constructor(what: string) {
+    super('EDGE_BUSY', `this edge has no room for more ${what} right now`, { source: 'internal', retryable: true });
+  }
+}

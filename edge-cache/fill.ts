@@ -1,15 +1,16 @@
 // Steps "coalesce", "fetch" and "store": one upstream request per key however many viewers wait, its result kept by the policy.
 import { headers as names, type ViewerRoute } from '../platform/contract/routes.ts';
 import { freshnessOf, negativeFreshMs, rules } from './cache-policy.ts';
-import { BodyBroken } from './errors.ts';
+import { BodyBroken, EdgeBusy } from './errors.ts';
 import { GrowingBody } from './growing-body.ts';
+import type { Asked, LiveEdges } from './live-edges.ts';
 import type { CachedObject, MemoryStore } from './memory-store.ts';
 import type { Headers } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import type { Missing, NegativeStore } from './negative-store.ts';
+import { isFinished, targetDurationS } from './preload-hint.ts';
 import { resumingBody } from './resume.ts';
-import type { ServedPositions } from './served-positions.ts';
-import type { OriginAnswer, OriginRequest, Upstream } from './upstream.ts';
+import type { OriginAnswer, OriginRequest, StreamedAnswer, StreamedBody, Upstream } from './upstream.ts';
 
 /** What waits at the end of a fill. `large`: over the limit of one cached object, to be passed on without keeping. */
 export type Filled =
@@ -24,20 +25,29 @@ export type Wanted = {
   /** Path with query at the origin. */
   path: string;
   requestId: string;
-  isBlocking: boolean;
+  /** Place in the stream that a media playlist is asked for; null: as it is now. */
+  asked: Asked | null;
   /** Stale object under the same key, to be revalidated. */
   held: CachedObject | null;
+};
+
+export type Filling = {
+  /** The head of the result: a streamed body may still grow. Rejects with the errors of upstream.ts, EdgeBusy and BodyBroken. */
+  filled: Promise<Filled>;
+  isFirst: boolean;
+  /** The origin holds its answer back until there is news. */
+  isBlocked: boolean;
 };
 
 export type FillParts = {
   upstream: Upstream;
   store: MemoryStore;
   negatives: NegativeStore;
-  positions: ServedPositions;
+  live: LiveEdges;
   metrics: EdgeMetrics;
   now: () => number;
-  /** Called with each whole master playlist that passes. */
-  onMaster: (route: Extract<ViewerRoute, { kind: 'master' }>, text: string) => void;
+  /** Called with each whole text that passes from an origin: playlists, manifests. */
+  onText: (wanted: Wanted, body: Buffer) => void;
 };
 
 /** Headers of an origin that reach viewers; all others end here (Set-Cookie among them). */
@@ -56,139 +66,202 @@ const FORBIDDEN: Missing = { status: 403, headers: { 'cache-control': 'no-store'
 
 /** Longest time a body may take to arrive, retries included. Unit: ms. */
 const BODY_LIMIT_MS = 60_000;
+/** Most fills under way. */
+const MAX_FILLS = 10_000;
 
 export class Fills {
   readonly #parts: FillParts;
-  readonly #running = new Map<string, Promise<Filled>>();
-  readonly #ending = new AbortController();
+  readonly #running = new Map<string, Filling & { ending: AbortController }>();
+  readonly #passing = new Set<AbortController>();
 
   constructor(parts: FillParts) {
     this.#parts = parts;
   }
 
+  /** Whether a fill of the key is under way. */
+  has(key: string): boolean {
+    return this.#running.has(key);
+  }
+
+  /** Number of fills under way. */
+  get count(): number {
+    return this.#running.size;
+  }
+
   /**
-   * Joins the fill of a key or begins it.
-   * @returns the head of the result: a streamed body may still grow
-   * @throws (the promise) errors of upstream.ts
+   * Joins the fill of a key or begins it. It goes on to its end though every viewer leaves.
+   * @throws EdgeBusy
    */
-  join(wanted: Wanted): { filled: Promise<Filled>; isFirst: boolean } {
+  join(wanted: Wanted): Filling {
     const running = this.#running.get(wanted.key);
-    if (running !== undefined) return { filled: running, isFirst: false };
-    const { filled, done } = this.#begin(wanted);
-    this.#running.set(wanted.key, filled);
-    void done.then(() => this.#running.delete(wanted.key));
-    return { filled, isFirst: true };
+    if (running !== undefined) return { ...running, isFirst: false };
+    if (this.#running.size >= MAX_FILLS) throw new EdgeBusy('requests to the origins');
+    const ending = new AbortController();
+    // One timer per fill is all that any number of waiting viewers costs.
+    const limit = setTimeout(() => ending.abort(new BodyBroken('it took too long')), BODY_LIMIT_MS);
+    const hold = this.#holdOf(wanted);
+    const { filled, done } = this.#begin(wanted, hold, ending.signal);
+    const filling = { filled, isFirst: true, isBlocked: hold !== null, ending };
+    this.#running.set(wanted.key, filling);
+    void done.then(() => {
+      clearTimeout(limit);
+      this.#running.delete(wanted.key);
+    });
+    return filling;
   }
 
   /**
    * One request of its own for an object too large to keep.
    * @param range null: the whole
    */
-  pass(wanted: Wanted, range: OriginRequest['range'], signal: AbortSignal): Promise<OriginAnswer> {
-    return this.#fetch(wanted, range, AbortSignal.any([signal, this.#ending.signal]));
+  async pass(wanted: Wanted, range: OriginRequest['range']): Promise<OriginAnswer> {
+    const ending = new AbortController();
+    this.#passing.add(ending);
+    const ended = () => void this.#passing.delete(ending);
+    try {
+      const answer = await this.#parts.upstream.fetch(this.#requestOf(wanted, null, range), ending.signal);
+      if (Buffer.isBuffer(answer.body)) ended();
+      else answer.body = { ...answer.body, stream: letGoable(answer.body, ended) };
+      return answer;
+    } catch (thrown) {
+      ended();
+      throw thrown;
+    }
   }
 
   /** Ends every fill under way. */
   close(): void {
-    this.#ending.abort(new BodyBroken('the edge is stopping'));
+    const why = new BodyBroken('the edge is stopping');
+    for (const { ending } of this.#running.values()) ending.abort(why);
+    for (const ending of this.#passing) ending.abort(why);
   }
 
   /** `done` settles when the last byte is in; it never rejects: failures reach the viewers through `filled` and the body. */
-  #begin(wanted: Wanted): { filled: Promise<Filled>; done: Promise<void> } {
-    const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(BODY_LIMIT_MS)]);
-    let streaming: Promise<void> = Promise.resolve();
-    const filled = this.#fetch(wanted, null, signal).then((answer): Filled => {
-      if (answer.headers[names.policy] === 'signed') {
-        if (!Buffer.isBuffer(answer.body)) streaming = stop(answer.body.stream);
-        return { type: 'missing', missing: FORBIDDEN };
-      }
-      if (Buffer.isBuffer(answer.body)) return this.#finish(wanted, answer, answer.body);
-      const { length, stream } = answer.body;
-      if (length > rules[wanted.route.kind].maxBytes) {
-        // Each viewer asks for it alone; this answer is let go.
-        streaming = stop(stream);
-        return { type: 'large' };
+  #begin(wanted: Wanted, hold: OriginRequest['hold'], signal: AbortSignal) {
+    const { upstream, store, now } = this.#parts;
+    const request = this.#requestOf(wanted, hold, null);
+    let streaming: Promise<void> | null = null;
+    const filled = upstream.fetch(request, signal).then((answer): Filled => {
+      const isSigned = answer.headers[names.policy] === 'signed';
+      if (Buffer.isBuffer(answer.body))
+        return isSigned ? { type: 'missing', missing: FORBIDDEN } : this.#finish(wanted, answer, answer.body);
+      const { length, discard } = answer.body;
+      const isLarge = length > rules[wanted.route.kind].maxBytes;
+      if (isSigned || isLarge || !store.reserve(length)) {
+        discard();
+        if (isSigned) return { type: 'missing', missing: FORBIDDEN };
+        // Each viewer asks for it alone.
+        if (isLarge) return { type: 'large' };
+        throw new EdgeBusy('bodies on their way');
       }
       const body = new GrowingBody(length);
-      streaming = this.#receive(wanted, { ...answer, body: { stream, length } }, body, signal);
-      return objectOf(answer, body, this.#parts.now());
+      streaming = this.#receive(wanted, request, { ...answer, body: answer.body }, body, signal);
+      return objectOf(answer, body, now());
     });
     const done = filled.then(
       () => streaming,
-      () => undefined,
+      () => null,
     );
     return { filled, done };
   }
 
-  #fetch(wanted: Wanted, range: OriginRequest['range'], signal: AbortSignal): Promise<OriginAnswer> {
-    return this.#parts.upstream.fetch(this.#requestOf(wanted, range), signal);
+  /** Blocking playlist reload, or a part that no playlist has shown here yet: the origin answers when it exists. */
+  #holdOf({ route, asked }: Wanted): OriginRequest['hold'] {
+    const { live, now } = this.#parts;
+    const nowMs = now();
+    if (route.kind === 'media-playlist' && asked !== null)
+      return { ms: live.holdMs(route.content, nowMs), isDue: live.hasShown(route.content, asked, nowMs) };
+    if (route.kind !== 'part' || live.hasShown(route.content, route, nowMs)) return null;
+    return { ms: live.holdMs(route.content, nowMs), isDue: false };
   }
 
-  #requestOf(wanted: Wanted, range: OriginRequest['range']): OriginRequest {
-    const { positions, now } = this.#parts;
+  #requestOf(wanted: Wanted, hold: OriginRequest['hold'], range: OriginRequest['range']): OriginRequest {
+    const { live, now } = this.#parts;
+    const subject = subjectOf(wanted.route);
+    let isDoubted = false;
     return {
       kind: wanted.route.kind,
       path: wanted.path,
       requestId: wanted.requestId,
       ifNoneMatch: range === null ? (wanted.held?.etag ?? null) : null,
       range,
-      isBlocking: wanted.isBlocking,
-      refuses: (_status, headers) => (positions.isBehind(wanted.key, headers[names.position], now()) ? 'behind' : null),
+      hold,
+      refuses(status, headers, body) {
+        if (subject === null) return null;
+        if (status === 404 && wanted.route.kind === 'part' && !isDoubted && live.isLive(subject, now())) {
+          // An origin a moment behind does not know the newest part yet; another one may.
+          isDoubted = true;
+          return 'doubt';
+        }
+        if (status !== 200 && status !== 304) return null;
+        if (wanted.asked !== null && body !== null && isFinished(body)) return null;
+        return live.isBehind(subject, wanted.asked, headers[names.position], now()) ? 'behind' : null;
+      },
     };
   }
 
   #finish(wanted: Wanted, answer: OriginAnswer, body: Buffer): Filled {
-    const { now, store, negatives, positions } = this.#parts;
+    const { now, store, negatives, live } = this.#parts;
+    const { kind } = wanted.route;
     const arrivedMs = now();
     if (answer.status === 304 && wanted.held !== null) return this.#renew(wanted, wanted.held, answer, arrivedMs);
     if (answer.status !== 200) {
       const missing = { status: answer.status, headers: passedHeaders(answer.headers), body };
-      const freshMs = answer.status === 404 ? negativeFreshMs(answer.headers) : 0;
+      const freshMs = answer.status === 404 ? negativeFreshMs(kind, answer.headers) : 0;
       if (freshMs > 0) negatives.set(wanted.key, missing, arrivedMs + freshMs);
       if (answer.status === 404 || answer.status === 410) store.delete(wanted.key);
       return { type: 'missing', missing };
     }
-    // A blocking answer shows one fixed position under a key of its own: nothing to guard.
-    if (!wanted.isBlocking) positions.note(wanted.key, answer.headers[names.position], arrivedMs);
-    if (wanted.route.kind === 'master') this.#parts.onMaster(wanted.route, body.toString('utf8'));
+    const subject = subjectOf(wanted.route);
+    if (subject !== null) live.note(subject, answer.headers[names.position], targetDurationS(body), arrivedMs);
     this.#keep(wanted, answer, body, arrivedMs);
+    this.#parts.onText(wanted, body);
     return objectOf(answer, body, arrivedMs);
   }
 
   /** A 304 says the held bytes are still right: its headers take over, the clock starts anew. */
-  #renew({ key, route }: Wanted, held: CachedObject, answer: OriginAnswer, arrivedMs: number): Filled {
+  #renew({ key, route, asked }: Wanted, held: CachedObject, answer: OriginAnswer, arrivedMs: number): Filled {
     const headers = { ...held.headers, ...passedHeaders(answer.headers) };
-    const freshness = freshnessOf(route.kind, headers, arrivedMs);
+    const freshness = freshnessOf(route.kind, headers, arrivedMs, asked);
     const object = { ...held, ...(freshness ?? {}), headers, arrivedMs };
-    this.#parts.positions.note(key, headers[names.position], arrivedMs);
+    const subject = subjectOf(route);
+    if (subject !== null) this.#parts.live.note(subject, headers[names.position], null, arrivedMs);
     if (freshness !== null) this.#parts.store.set(key, object);
     return { type: 'revalidated', object };
   }
 
   async #receive(
     wanted: Wanted,
-    answer: OriginAnswer & { body: { stream: AsyncIterable<Buffer>; length: number } },
+    request: OriginRequest,
+    answer: StreamedAnswer,
     body: GrowingBody,
     signal: AbortSignal,
   ): Promise<void> {
-    const { upstream, metrics, now } = this.#parts;
+    const { upstream, metrics, now, store } = this.#parts;
     const arrivedMs = now();
     try {
-      const request = this.#requestOf(wanted, null);
       const bytes = resumingBody(upstream, request, answer, () => metrics.fillResumes.add(), signal);
       for await (const chunk of bytes) body.append(chunk);
-      if (body.whole !== null) this.#keep(wanted, answer, body.whole, arrivedMs);
     } catch (thrown) {
       body.fail(thrown);
+    } finally {
+      store.release(body.length);
     }
+    if (body.whole !== null) this.#keep(wanted, answer, body.whole, arrivedMs);
   }
 
   #keep(wanted: Wanted, answer: OriginAnswer, body: Buffer, arrivedMs: number): void {
-    const freshness = freshnessOf(wanted.route.kind, answer.headers, arrivedMs);
+    const freshness = freshnessOf(wanted.route.kind, answer.headers, arrivedMs, wanted.asked);
     if (freshness === null) return;
     const headers = passedHeaders(answer.headers);
     this.#parts.store.set(wanted.key, { ...freshness, headers, body, etag: headers['etag'] ?? null, arrivedMs });
   }
+}
+
+/** Whose live edge an answer speaks of; null: of none. */
+function subjectOf(route: ViewerRoute): string | null {
+  if (route.kind === 'media-playlist' || route.kind === 'part') return route.content;
+  return route.kind === 'mpd' ? route.playback : null;
 }
 
 function objectOf(answer: OriginAnswer, body: Buffer | GrowingBody, arrivedMs: number): Filled {
@@ -205,7 +278,28 @@ export function passedHeaders(headers: Headers): Headers {
   return passed;
 }
 
-/** Lets go of a body that nobody reads. */
-async function stop(stream: AsyncIterable<Buffer>): Promise<void> {
-  await stream[Symbol.asyncIterator]().return?.();
+/** A body whose connection is free again when its reader stops, also before the first byte, where a generator would not notice. */
+function letGoable(body: StreamedBody, ended: () => void): AsyncIterable<Buffer> {
+  return {
+    [Symbol.asyncIterator]() {
+      const bytes = body.stream[Symbol.asyncIterator]();
+      return {
+        async next() {
+          try {
+            const step = await bytes.next();
+            if (step.done) ended();
+            return step;
+          } catch (thrown) {
+            ended();
+            throw thrown;
+          }
+        },
+        async return() {
+          body.discard();
+          ended();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
 }

@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CachedObject, MemoryStore } from './memory-store.ts';
 import { NegativeStore } from './negative-store.ts';
-import { ServedPositions } from './served-positions.ts';
 
 const KIB = 1_024;
 /** 9 KiB of body and 1 KiB of bookkeeping. */
@@ -12,10 +11,42 @@ const object = (bytes = 9 * KIB): CachedObject => ({
   etag: null,
   arrivedMs: 0,
   freshUntilMs: 0,
-  staleUntilMs: 0,
+  staleUntilMs: 86_400_000,
 });
 
 describe('the memory store', () => {
+  it('gives way to bodies on their way, which may take half of it', () => {
+    const store = new MemoryStore(100 * KIB);
+    for (let i = 0; i < 10; i += 1) store.set(`k${i}`, object());
+    expect(store.reserve(50 * KIB)).toBe(true);
+    expect(store.bytes).toBe(50 * KIB);
+    expect(store.reserve(1)).toBe(false);
+    expect(store.reserved).toBe(50 * KIB);
+    store.set('more', object());
+    expect(store.bytes).toBe(50 * KIB);
+    store.release(50 * KIB);
+    for (let i = 0; i < 10; i += 1) store.set(`l${i}`, object());
+    expect(store.bytes).toBe(100 * KIB);
+  });
+
+  it('sweeps out what can be shown for seconds only, and nothing else, when new things come', () => {
+    const store = new MemoryStore(100_000 * KIB);
+    store.set('segment', object());
+    for (let second = 0; second < 600; second += 1) {
+      const arrivedMs = second * 1_000;
+      store.set(`playlist ${second}`, {
+        ...object(),
+        arrivedMs,
+        freshUntilMs: arrivedMs,
+        staleUntilMs: arrivedMs + 12_000,
+      });
+      store.get(`playlist ${second}`);
+      expect(store.count).toBeLessThanOrEqual(14);
+    }
+    expect(store.has('segment')).toBe(true);
+    expect(store.has('playlist 599')).toBe(true);
+  });
+
   it('never holds more than its limit and evicts the oldest first', () => {
     const store = new MemoryStore(100 * KIB);
     for (let i = 0; i < 15; i += 1) {
@@ -81,29 +112,5 @@ describe('the negative store', () => {
     expect(store.get('a', 0)).toBeNull();
     expect(store.get('d', 999)).toBe(missing);
     expect(store.get('d', 1_000)).toBeNull();
-  });
-});
-
-describe('served positions', () => {
-  it('a lower position is behind, in whatever part it is lower', () => {
-    const served = new ServedPositions();
-    served.note('k', '2.10.3', 0);
-    for (const lower of ['2.10.2', '2.9.9', '1.99.99']) expect(served.isBehind('k', lower, 1)).toBe(true);
-    for (const fine of ['2.10.3', '2.10.4', '2.11.0', '3.0.0']) expect(served.isBehind('k', fine, 1)).toBe(false);
-  });
-
-  it('knows nothing of other keys, absent positions and nonsense', () => {
-    const served = new ServedPositions();
-    served.note('k', '2.10.3', 0);
-    expect(served.isBehind('other', '1.0.0', 1)).toBe(false);
-    expect(served.isBehind('k', undefined, 1)).toBe(false);
-    expect(served.isBehind('k', 'x', 1)).toBe(false);
-  });
-
-  it('believes an older position when nothing newer came for 12 s', () => {
-    const served = new ServedPositions();
-    served.note('k', '2.10.3', 0);
-    expect(served.isBehind('k', '2.0.0', 12_000)).toBe(true);
-    expect(served.isBehind('k', '2.0.0', 12_001)).toBe(false);
   });
 });

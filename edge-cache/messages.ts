@@ -1,4 +1,4 @@
-// What the engine takes and gives, free of any HTTP library: node:http today, raw sockets and HTTP/2 behind the same engine later.
+// What the engine takes and gives, free of any HTTP library: node:http and node:http2 today, raw sockets behind the same engine later.
 
 /** One viewer request as the listener read it. Nothing here is trusted. */
 export type EdgeRequest = {
@@ -13,6 +13,8 @@ export type EdgeRequest = {
   hasBody: boolean;
   /** Address of the peer, for counting viewers. */
   client: string;
+  /** Set by the engine while it waits for this viewer's answer; the listener calls it when the viewer goes away before that. */
+  onLeft: (() => void) | null;
 };
 
 /** Text by lower-case header name. */
@@ -41,4 +43,5 @@ export type Result =
   | 'bypass'
   | 'local'
   | 'refused'
-  | 'failed';
+  | 'failed'
+  | 'left';

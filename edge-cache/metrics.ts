@@ -13,6 +13,10 @@ export type EdgeGauges = {
   viewers(): number;
   originsUp(): number;
   connections(): number;
+  waiting(): number;
+  blocked(): number;
+  fills(): number;
+  reservedBytes(): number;
 };
 
 export type EdgeMetrics = {
@@ -22,6 +26,8 @@ export type EdgeMetrics = {
   upstreamRetries: CounterMetric;
   fillResumes: CounterMetric;
   coalesced: CounterMetric;
+  prefetches: CounterMetric;
+  sessionsClosed: CounterMetric;
 };
 
 /** @param gauges called at each scrape */
@@ -33,6 +39,10 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
   show('headwater_edge_viewers', 'Viewers seen in the last 15 seconds', gauges.viewers);
   show('headwater_edge_origins_up', 'Origins that answer their health check', gauges.originsUp);
   show('headwater_edge_connections', 'Open viewer connections', gauges.connections);
+  show('headwater_edge_waiting_viewers', 'Viewer requests that wait for an origin', gauges.waiting);
+  show('headwater_edge_blocked_viewers', 'Those among them that wait for news of a live stream', gauges.blocked);
+  show('headwater_edge_fills', 'Requests to origins under way', gauges.fills);
+  show('headwater_edge_fill_bytes', 'Memory of bodies on their way from origins, bytes', gauges.reservedBytes);
   return {
     requests: metrics.counter('headwater_edge_requests_total', 'Viewer requests', ['kind', 'result', 'status']),
     requestSeconds: metrics.histogram(
@@ -57,6 +67,14 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
     coalesced: metrics.counter(
       'headwater_edge_coalesced_total',
       'Viewer requests that waited on an upstream request already under way',
+    ),
+    prefetches: metrics.counter('headwater_edge_prefetches_total', 'Hinted parts asked for ahead of viewers', [
+      'outcome',
+    ]),
+    sessionsClosed: metrics.counter(
+      'headwater_edge_http2_sessions_closed_total',
+      'HTTP/2 sessions that this edge ended',
+      ['reason'],
     ),
   };
 }

@@ -1,6 +1,6 @@
 // The engine behind node:http: reads requests into EdgeRequest, writes answers with backpressure, limits what a connection may cost.
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { letGo, pump } from './answer-body.ts';
 import type { Engine } from './engine.ts';
 import type { EdgeAnswer, EdgeRequest, Headers } from './messages.ts';
 
@@ -18,7 +18,7 @@ export const connectionLimits = {
 } as const;
 
 /**
- * A node:http server whose every request goes to the engine. Not listening yet.
+ * A node:http server whose every request goes to the engine. Not listening yet; the TLS port hands it connections too.
  * @param isDraining then each answer is the last of its connection, or a drain would wait for idle ones
  */
 export function createNodeListener(
@@ -27,8 +27,10 @@ export function createNodeListener(
   report: (thrown: unknown) => void,
 ): Server {
   const handle = (req: IncomingMessage, res: ServerResponse): void => {
+    const request = readRequest(req);
+    res.once('close', () => request.onLeft?.());
     engine
-      .handle(readRequest(req))
+      .handle(request)
       .then((answer) => write(res, isDraining() ? { ...answer, isLast: true } : answer))
       .catch((thrown: unknown) => {
         report(thrown);
@@ -82,6 +84,7 @@ function readRequest(req: IncomingMessage): EdgeRequest {
     hosts,
     hasBody: headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0'),
     client: req.socket.remoteAddress ?? '',
+    onLeft: null,
   };
 }
 
@@ -89,27 +92,6 @@ async function write(res: ServerResponse, answer: EdgeAnswer): Promise<void> {
   if (res.destroyed) return letGo(answer);
   const headers: Headers = answer.isLast ? { ...answer.headers, connection: 'close' } : answer.headers;
   res.writeHead(answer.status, headers);
-  if (answer.body === null || Buffer.isBuffer(answer.body)) {
-    res.end(answer.body ?? undefined);
-    return;
-  }
-  const gone = new AbortController();
-  const leave = () => gone.abort();
-  res.once('close', leave);
-  try {
-    for await (const chunk of answer.body) {
-      if (res.destroyed) return;
-      if (!res.write(chunk)) await once(res, 'drain', { signal: gone.signal });
-    }
-    res.end();
-  } catch {
-    // Either the viewer left or the object broke off: the length is announced, so a cut says the truth.
-    res.destroy();
-  } finally {
-    res.off('close', leave);
-  }
-}
-
-async function letGo(answer: EdgeAnswer): Promise<void> {
-  if (answer.body !== null && !Buffer.isBuffer(answer.body)) await answer.body[Symbol.asyncIterator]().return?.();
+  if (answer.body === null || Buffer.isBuffer(answer.body)) res.end(answer.body ?? undefined);
+  else await pump(answer.body, res, () => res.destroy());
 }

@@ -1,4 +1,5 @@
 // The origins this edge knows and which of them answer: last known good list, active health checks, passive suspicion.
+import { setMaxListeners } from 'node:events';
 import type { HttpClient } from '../platform/runtime/http-client.ts';
 import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
@@ -11,13 +12,22 @@ const MISSES_UNTIL_OUT = 2;
 const FAILURES_UNTIL_SUSPECT = 5;
 /** An origin that left the registry but still answers stays this long: an emptied Redis must not empty the list. Unit: ms. */
 const KEEP_UNLISTED_MS = 30_000;
+const NEVER = outSignal().signal;
 
 /** Where the list comes from: the registry, or a fixed list. Addresses `http://host:port`. */
 export interface OriginSource {
   urls(): readonly string[];
 }
 
-type Origin = { url: string; misses: number; failures: number; isSuspect: boolean; unlistedSinceMs: number | null };
+type Origin = {
+  url: string;
+  misses: number;
+  failures: number;
+  isSuspect: boolean;
+  unlistedSinceMs: number | null;
+  /** Aborted when health checks take it out; a new one each time it is back. */
+  out: AbortController;
+};
 
 export type OriginPoolParts = {
   source: OriginSource;
@@ -83,12 +93,24 @@ export class OriginPool implements Component {
     if (isDead || origin.failures >= FAILURES_UNTIL_SUSPECT) origin.isSuspect = true;
   }
 
+  /** Aborts when health checks find the origin gone. Requests that it holds back are then asked of another one. */
+  whenOut(url: string): AbortSignal {
+    return this.#origins.get(url)?.out.signal ?? NEVER;
+  }
+
   /** Takes over the source's list. An empty list changes nothing. */
   refresh(): void {
     const listed = this.#parts.source.urls();
     if (listed.length === 0) return;
     const next = new Map<string, Origin>();
-    const fresh = (url: string): Origin => ({ url, misses: 0, failures: 0, isSuspect: false, unlistedSinceMs: null });
+    const fresh = (url: string): Origin => ({
+      url,
+      misses: 0,
+      failures: 0,
+      isSuspect: false,
+      unlistedSinceMs: null,
+      out: outSignal(),
+    });
     for (const url of listed) {
       const origin = this.#origins.get(url) ?? fresh(url);
       origin.unlistedSinceMs = null;
@@ -118,7 +140,8 @@ export class OriginPool implements Component {
     if (isGood) {
       origin.isSuspect = false;
       origin.failures = 0;
-    }
+      if (origin.out.signal.aborted) origin.out = outSignal();
+    } else if (origin.misses >= MISSES_UNTIL_OUT) origin.out.abort();
     if (wasUp !== isAvailable(origin))
       this.#parts.log.info(isGood ? 'origin answers' : 'origin is out', { origin: origin.url });
   }
@@ -142,3 +165,10 @@ export class OriginPool implements Component {
 }
 
 const isAvailable = (origin: Origin): boolean => !origin.isSuspect && origin.misses < MISSES_UNTIL_OUT;
+
+function outSignal(): AbortController {
+  const out = new AbortController();
+  // Every request that the origin holds back listens.
+  setMaxListeners(0, out.signal);
+  return out;
+}

@@ -88,7 +88,7 @@ export function textReply(
 /** No answer could be had: an RFC 9457 document, and when to come again. */
 export function failureReply(request: EdgeRequest, kind: string, requestId: string, thrown: unknown): EdgeAnswer {
   const error = thrown instanceof AppError ? thrown : null;
-  const status = error === null || error.source === 'internal' ? 500 : 503;
+  const status = error !== null && (error.retryable || error.source !== 'internal') ? 503 : 500;
   const title = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
   const message = status === 503 ? (error?.message ?? title) : 'something went wrong here; the log names it';
   const problem = {
@@ -105,6 +105,9 @@ export function failureReply(request: EdgeRequest, kind: string, requestId: stri
     ...(status === 503 ? { 'retry-after': '1' } : {}),
   });
 }
+
+/** Nobody is there to read it; the listener writes nothing. The status is for the counters. */
+export const leftReply = (kind: string): EdgeAnswer => ({ kind, result: 'left', status: 499, headers: {}, body: null });
 
 /** Preflight of a page on another site. */
 export const preflightReply = (): EdgeAnswer => ({

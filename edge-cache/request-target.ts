@@ -7,11 +7,14 @@ import {
   segmentUri,
   type ViewerRoute,
 } from '../platform/contract/routes.ts';
+import type { Asked } from './live-edges.ts';
 
 const MAX_TARGET_CHARACTERS = 2_048;
 
 /** Delivery directives of rfc8216bis, section 6.2.5, as text that has been checked. */
 export type Directives = { msn: string | null; part: string | null; skip: string | null };
+
+export const NO_DIRECTIVES: Directives = { msn: null, part: null, skip: null };
 
 export type ParsedTarget =
   | { path: string; route: ViewerRoute | null; directives: Directives; viewer: string | null }
@@ -42,7 +45,7 @@ export function parseTarget(target: string): ParsedTarget {
   return {
     path,
     route,
-    directives: isPlaylist ? query.directives : { msn: null, part: null, skip: null },
+    directives: isPlaylist ? query.directives : NO_DIRECTIVES,
     viewer: query.viewer,
   };
 }
@@ -67,6 +70,7 @@ function parseQuery(query: string): { directives: Directives; viewer: string | n
 export function pathOf(route: ViewerRoute): string {
   if (route.kind === 'catalog') return '/catalog.json';
   if (route.kind === 'master') return `/${route.playback}.m3u8`;
+  if (route.kind === 'mpd') return `/${route.playback}.mpd`;
   if (route.kind === 'info') return `/${route.playback}.json`;
   if (route.kind === 'image') return `/${route.playback}/${route.name}`;
   return `/v/${route.grant}/${route.content}/${route.rendition}/${tailOf(route)}`;
@@ -92,6 +96,10 @@ export function queryOf(directives: Directives): string {
 /** Address at the origin: the grant is the edge's business, origins see public addresses. */
 export const originPathOf = (route: ViewerRoute, directives: Directives): string =>
   pathOf('grant' in route ? { ...route, grant: PUBLIC_GRANT } : route) + queryOf(directives);
+
+/** The place in the stream that a playlist request asks for; null: as it is now. `_HLS_skip` alone asks for no place. */
+export const askedOf = ({ msn, part }: Directives): Asked | null =>
+  msn === null ? null : { msn: Number(msn), part: part === null ? null : Number(part) };
 
 /** Cache key: the path without its grant, and the directives in fixed order. */
 export const cacheKeyOf = (route: ViewerRoute, directives: Directives): string =>

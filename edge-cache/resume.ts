@@ -1,7 +1,7 @@
 // A body that survives its origin: when it breaks off, the rest comes by Range from another origin, under the same strong ETag only.
 import { BodyBroken } from './errors.ts';
 import type { Headers } from './messages.ts';
-import type { OriginAnswer, OriginRequest, Upstream } from './upstream.ts';
+import type { OriginRequest, StreamedAnswer, Upstream } from './upstream.ts';
 
 const MAX_RESUMES = 6;
 const STRONG_ETAG = /^"[\x21\x23-\x7e]*"$/;
@@ -15,7 +15,7 @@ const STRONG_ETAG = /^"[\x21\x23-\x7e]*"$/;
 export async function* resumingBody(
   upstream: Upstream,
   request: OriginRequest,
-  answer: OriginAnswer & { body: { stream: AsyncIterable<Buffer>; length: number } },
+  answer: StreamedAnswer,
   resumed: () => void,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
@@ -53,7 +53,7 @@ async function continueFrom(
   from: number,
   to: number,
   signal: AbortSignal,
-): Promise<OriginAnswer & { body: { stream: AsyncIterable<Buffer>; length: number } }> {
+): Promise<StreamedAnswer> {
   const etag = firstHeaders['etag'];
   if (etag === undefined || !STRONG_ETAG.test(etag)) throw new BodyBroken('it has no strong ETag to go on under');
   const range = new RegExp(`^bytes ${from}-${to}/(?:\\d+|\\*)$`);
@@ -62,12 +62,16 @@ async function continueFrom(
       ...request,
       ifNoneMatch: null,
       range: { from, to },
+      hold: null,
       refuses: (status, headers) =>
         status === 206 && headers['etag'] === etag && range.test(headers['content-range'] ?? '') ? null : 'mismatch',
     },
     signal,
   );
   if (Buffer.isBuffer(next.body)) throw new BodyBroken('the rest came without a length');
-  if (next.body.length !== to - from + 1) throw new BodyBroken('the rest has another length');
+  if (next.body.length !== to - from + 1) {
+    next.body.discard();
+    throw new BodyBroken('the rest has another length');
+  }
   return { ...next, body: next.body };
 }

@@ -3,6 +3,7 @@ import type { NodeInfo } from '../platform/contract/nodes.ts';
 import { builtFolder } from '../platform/runtime/built-assets.ts';
 import { createHttpClient } from '../platform/runtime/http-client.ts';
 import { type NamedComponent, type Service, type ServiceContext, sequence } from '../platform/runtime/lifecycle.ts';
+import type { Logger } from '../platform/runtime/log.ts';
 import { createPrivateServer } from '../platform/runtime/private-server.ts';
 import {
   asService,
@@ -15,10 +16,12 @@ import {
 import { strategies } from './balancer.ts';
 import type { EdgeConfig } from './config.ts';
 import { createRegistryLink, type RegistryLink } from './registry-link.ts';
+import { createTlsPort } from './tls-port.ts';
 import { createViewerSide, type ViewerSide } from './viewer-side.ts';
 
-/** Most connections to one origin. */
+/** Most connections to one origin: for what it answers at once, and for what it holds back until there is news. */
 const ORIGIN_CONNECTIONS = 256;
+const HELD_CONNECTIONS = 2_048;
 /** An origin in the same network that has not accepted by then is gone. Unit: ms. */
 const CONNECT_MS = 500;
 /** Requests under way have this long after the drain begins. */
@@ -31,12 +34,15 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
   const link = createRegistryLink(
     config.redisUrl,
     config.origins.length > 0,
-    () => describe(context, state, side),
+    () => describe(context, state, tls.url, side),
     log,
   );
   const http = createHttpClient(ORIGIN_CONNECTIONS, CONNECT_MS);
+  const held = createHttpClient(HELD_CONNECTIONS, CONNECT_MS);
+  const tls = { url: '' };
   const side = createViewerSide({
     http,
+    held,
     log,
     metrics: context.metrics,
     selector: strategies[config.strategy](),
@@ -53,6 +59,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
   const whole = sequence(
     [
       { name: 'http client', component: { start: async () => undefined, close: () => http.close() } },
+      { name: 'held http client', component: { start: async () => undefined, close: () => held.close() } },
       { name: 'registry', component: link.reading },
       { name: 'pages', component: { start: () => side.pages.load(), close: async () => undefined } },
       { name: 'origins', component: side.origins },
@@ -60,6 +67,9 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
         state.privateUrl = url;
       }),
       viewerListener(side, config, state),
+      ...tlsListener(side, config, log, (url) => {
+        tls.url = url;
+      }),
       { name: 'heartbeat', component: link.beating },
     ],
     log,
@@ -83,8 +93,9 @@ function edgeUrls(own: string, registry: RegistryLink): string[] {
   return [own, ...[...new Set(others)].sort()];
 }
 
-const describe = (context: ServiceContext, state: RoleState, side: ViewerSide): NodeInfo => ({
+const describe = (context: ServiceContext, state: RoleState, tlsUrl: string, side: ViewerSide): NodeInfo => ({
   ...nodeInfoOf(context, state, { connections: side.connections(), cache_bytes: side.cacheBytes() }),
+  ...(tlsUrl === '' ? {} : { tls_url: tlsUrl }),
   viewers: side.viewerCounts(),
 });
 
@@ -102,4 +113,18 @@ function viewerListener(side: ViewerSide, config: EdgeConfig, state: RoleState):
     state.url = url;
     state.publicUrl = config.publicUrl ?? `http://localhost:${port}`;
   });
+}
+
+/** The TLS port, where one is set. Started after the plain one, whose node:http server takes its HTTP/1.1 connections. */
+function tlsListener(
+  side: ViewerSide,
+  { host, tls, advertisedHost }: EdgeConfig,
+  log: Logger,
+  opened: (url: string) => void,
+): NamedComponent[] {
+  if (tls === null) return [];
+  const listener = createTlsPort({ place: { ...tls, host }, h1: side.server, h2: side.h2, drainMs: DRAIN_MS, log });
+  return [
+    listenerPart('TLS listener', listener, advertisedHost, (_url, port) => opened(`https://${advertisedHost}:${port}`)),
+  ];
 }

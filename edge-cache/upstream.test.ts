@@ -1,70 +1,9 @@
 // Retries inside a request: who is asked, what counts against an origin, how long it may take. Clock and origins are the test's.
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { UpstreamFailed, type UpstreamRequest, type UpstreamResponse } from '../platform/runtime/http-client.ts';
-import { unseenMetrics } from '../test/support/edge-world.ts';
-import type { EdgeMetrics } from './metrics.ts';
-import { createUpstream, limits, type OriginRequest } from './upstream.ts';
-
-const A = 'http://a';
-const B = 'http://b';
-type Answer = UpstreamResponse | UpstreamFailed;
-
-const ok = (status = 200, headers: Record<string, string> = {}, text = 'body'): UpstreamResponse => ({
-  status,
-  headers: { 'content-length': String(text.length), ...headers },
-  body: Readable.from([Buffer.from(text)]),
-});
-const failed = (kind: UpstreamFailed['kind']) => new UpstreamFailed(kind, A);
-
-function world(answer: (origin: string, request: UpstreamRequest, nowMs: number) => Answer, costMs = 0) {
-  let nowMs = 0;
-  const asked: { origin: string; request: UpstreamRequest }[] = [];
-  const health: string[] = [];
-  const retries: string[] = [];
-  const metrics: EdgeMetrics = {
-    ...unseenMetrics(),
-    upstreamRetries: { add: (labels = {}) => void retries.push(labels['reason'] ?? '') },
-  };
-  const upstream = createUpstream({
-    pool: {
-      pick: (tried) => [A, B].find((url) => !tried.has(url)) ?? null,
-      succeeded: (url) => void health.push(`${url} ok`),
-      failed: (url, isDead) => void health.push(`${url} ${isDead ? 'dead' : 'failed'}`),
-    },
-    http: {
-      async request(origin, request) {
-        asked.push({ origin, request });
-        nowMs += costMs;
-        const result = answer(origin, request, nowMs);
-        if (result instanceof UpstreamFailed) throw result;
-        return result;
-      },
-    },
-    metrics,
-    failures: { warn: () => undefined },
-    internalSecret: 'secret',
-    now: () => nowMs,
-    wait: async (ms) => {
-      nowMs += ms;
-    },
-  });
-  const fetch = (request: Partial<OriginRequest> = {}) =>
-    upstream.fetch(
-      {
-        kind: 'master',
-        path: '/x.m3u8',
-        requestId: 'request-id',
-        ifNoneMatch: null,
-        range: null,
-        isBlocking: false,
-        refuses: () => null,
-        ...request,
-      },
-      new AbortController().signal,
-    );
-  return { fetch, asked, health, retries, now: () => nowMs };
-}
+import type { UpstreamResponse } from '../platform/runtime/http-client.ts';
+import { A, B, failed, ok, upstreamWorld as world } from '../test/support/upstream-world.ts';
+import { limits } from './upstream.ts';
 
 describe('a request to the origins', () => {
   it.each([
@@ -132,12 +71,12 @@ describe('a request to the origins', () => {
     for (const { request } of asked) expect(request.firstByteMs).toBeLessThanOrEqual(1_000);
   });
 
-  it('waits one second for a playlist, two for media, eight for one that the origin holds back', async () => {
+  it('waits one second for a playlist and two for media', async () => {
     const { fetch, asked } = world(() => ok());
     await fetch({ kind: 'media-playlist' });
     await fetch({ kind: 'segment' });
-    await fetch({ kind: 'media-playlist', isBlocking: true });
-    expect(asked.map(({ request }) => request.firstByteMs)).toEqual([1_000, 2_000, 8_000]);
+    expect(asked.map(({ request }) => request.firstByteMs)).toEqual([1_000, 2_000]);
+    expect(asked.map(({ isHeld }) => isHeld)).toEqual([false, false]);
   });
 
   it('sends the secret, the request id, and the condition or range it was given', async () => {

@@ -17,8 +17,8 @@ export const limits = {
   roundsMs: 3_000,
   /** Between two reads of a body. Unit: ms. */
   idleMs: 2_000,
-  /** A playlist request that the origin holds until the part exists. Unit: ms. */
-  blockedMs: 8_000,
+  /** What every origin that keeps up has already is given this long by an origin that seems to wait for it. Unit: ms. */
+  dueMs: 1_000,
   /** Body of an answer that is not 200, bytes. */
   smallBodyBytes: 65_536,
 } as const;
@@ -31,10 +31,24 @@ export type OriginRequest = {
   ifNoneMatch: string | null;
   /** First byte wanted and the last one; asks for 206. */
   range: { from: number; to: number } | null;
-  /** The origin may hold the answer back (blocking playlist reload). */
-  isBlocking: boolean;
-  /** An answer that must not be used though the origin gave it: counts as a failed origin. */
-  refuses: (status: number, headers: Headers) => 'behind' | 'mismatch' | null;
+  /**
+   * The origin may hold the answer back until it has news; `ms` is then the limit of the whole request.
+   * `isDue`: the news is known to be there, so an origin that waits for it lags.
+   */
+  hold: { ms: number; isDue: boolean } | null;
+  /**
+   * Why an answer must not be used though the origin gave it; the next origin is asked.
+   * @param body null where it is streamed
+   */
+  refuses: (status: number, headers: Headers, body: Buffer | null) => 'behind' | 'mismatch' | 'doubt' | null;
+};
+
+/** Bytes as they arrive. */
+export type StreamedBody = {
+  stream: AsyncIterable<Buffer>;
+  length: number;
+  /** Frees the connection when nobody will read the stream. */
+  discard(): void;
 };
 
 export type OriginAnswer = {
@@ -42,8 +56,9 @@ export type OriginAnswer = {
   headers: Headers;
   origin: string;
   /** Whole body; or for streamed kinds with status 200 or 206 and a known length, the bytes as they arrive. */
-  body: Buffer | { stream: AsyncIterable<Buffer>; length: number };
+  body: Buffer | StreamedBody;
 };
+export type StreamedAnswer = OriginAnswer & { body: StreamedBody };
 
 export interface Upstream {
   /**
@@ -55,8 +70,10 @@ export interface Upstream {
 }
 
 export type UpstreamParts = {
-  pool: Pick<OriginPool, 'pick' | 'succeeded' | 'failed'>;
+  pool: Pick<OriginPool, 'pick' | 'succeeded' | 'failed' | 'whenOut'>;
   http: Pick<HttpClient, 'request'>;
+  /** Connections of their own for requests that origins hold back: those waiting must not delay the others. */
+  held: Pick<HttpClient, 'request'>;
   metrics: EdgeMetrics;
   failures: FailureLog;
   internalSecret: string;
@@ -64,8 +81,25 @@ export type UpstreamParts = {
   wait: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
-type Reason = 'refused' | 'reset' | 'timeout' | 'other' | 'status' | 'stream' | 'behind' | 'mismatch' | 'body';
+/** `held`: the origin held the answer back to the end; `doubt`: another origin may know better. */
+type Reason =
+  | 'refused'
+  | 'reset'
+  | 'timeout'
+  | 'other'
+  | 'status'
+  | 'stream'
+  | 'held'
+  | 'behind'
+  | 'doubt'
+  | 'mismatch'
+  | 'body';
 type Attempt = { answer: OriginAnswer } | { failed: Reason; detail: string };
+
+/** What concerns one stream or one object says nothing about the origin's health. */
+const HARMLESS: ReadonlySet<Reason> = new Set(['stream', 'held', 'behind', 'doubt', 'mismatch']);
+/** Not worth a line in the log: they are part of a live stream's life. */
+const QUIET: ReadonlySet<Reason> = new Set(['stream', 'held', 'doubt']);
 
 export function createUpstream(parts: UpstreamParts): Upstream {
   const { pool, metrics, failures, now } = parts;
@@ -73,26 +107,25 @@ export function createUpstream(parts: UpstreamParts): Upstream {
   /** Counts one failed try and tells the pool what it means for the origin. */
   const note = (origin: string, reason: Reason, detail: string, request: Pick<OriginRequest, 'kind'>): void => {
     metrics.upstreamRequests.add({ kind: request.kind, outcome: reason });
-    // What concerns one stream or one object says nothing about the origin's health.
-    if (reason === 'stream' || reason === 'behind' || reason === 'mismatch') pool.succeeded(origin);
+    if (HARMLESS.has(reason)) pool.succeeded(origin);
     else pool.failed(origin, reason === 'refused' || reason === 'reset');
-    if (reason !== 'stream') failures.warn('origin failed a request', { origin, reason, detail });
+    if (!QUIET.has(reason)) failures.warn('origin failed a request', { origin, reason, detail });
   };
 
   return {
     broke: (kind, origin, thrown) => note(origin, reasonOf(thrown, 'body'), messageOf(thrown), { kind }),
     async fetch(request, signal) {
-      const startedMs = now();
-      const totalMs = limits.totalMs + (request.isBlocking ? limits.blockedMs : 0);
+      const clock = clockOf(request, now);
       const tried = new Set<string>();
       const reasons = new Set<Reason>();
       let last = 'no origin is known';
+      let tries = 0;
       for (let round = 0; ; ) {
-        const leftMs = totalMs - (now() - startedMs);
+        const leftMs = clock.leftMs();
         const origin = leftMs > 0 ? pool.pick(tried) : null;
         if (origin === null) {
           endRounds(reasons);
-          if (now() - startedMs >= limits.roundsMs) throw new OriginsUnavailable(last);
+          if (clock.isOver()) throw reasons.has('held') ? new StreamUnavailable() : new OriginsUnavailable(last);
           await parts.wait(backoffMs(round, 100, 300), signal);
           signal.throwIfAborted();
           round += 1;
@@ -100,22 +133,45 @@ export function createUpstream(parts: UpstreamParts): Upstream {
           reasons.clear();
           continue;
         }
-        const outcome = await attempt(parts, origin, request, leftMs, signal);
+        const outcome = await attempt(parts, origin, request, firstByteMs(request, tries, leftMs), signal);
         if ('answer' in outcome) {
           pool.succeeded(origin);
           metrics.upstreamRequests.add({ kind: request.kind, outcome: outcomeOf(outcome.answer.status) });
           return outcome.answer;
         }
+        clock.failed();
+        tries += 1;
         note(origin, outcome.failed, outcome.detail, request);
         metrics.upstreamRetries.add({ reason: outcome.failed });
         tried.add(origin);
-        const isSecondOpinion = reasons.has('stream') && outcome.failed === 'stream';
+        const isSecondOpinion = reasons.has('stream') && (outcome.failed === 'stream' || outcome.failed === 'held');
         if (isSecondOpinion) throw new StreamUnavailable();
         reasons.add(outcome.failed);
         last = outcome.detail;
       }
     },
   };
+}
+
+/** How long one request may go on: in all, and with new rounds over the origins. */
+function clockOf(request: OriginRequest, now: () => number) {
+  const startedMs = now();
+  const totalMs = request.hold?.ms ?? limits.totalMs;
+  // A held request may wait for seconds before its origin dies: its rounds begin then.
+  let roundsFromMs = request.hold === null ? startedMs : null;
+  const leftMs = (): number => totalMs - (now() - startedMs);
+  return {
+    leftMs,
+    failed: (): void => {
+      roundsFromMs ??= now();
+    },
+    isOver: (): boolean => leftMs() <= 0 || now() - (roundsFromMs ?? startedMs) >= limits.roundsMs,
+  };
+}
+
+function firstByteMs({ hold, kind }: OriginRequest, tries: number, leftMs: number): number {
+  if (hold === null) return Math.min(leftMs, rules[kind].firstByteMs);
+  return hold.isDue && tries === 0 ? Math.min(leftMs, limits.dueMs) : leftMs;
 }
 
 /** All origins of a round have spoken: when waiting cannot help, the request ends here. */
@@ -132,28 +188,67 @@ async function attempt(
   parts: UpstreamParts,
   origin: string,
   request: OriginRequest,
-  leftMs: number,
+  limitMs: number,
   signal: AbortSignal,
 ): Promise<Attempt> {
-  const rule = rules[request.kind];
+  const isHeld = request.hold !== null;
+  const watch = isHeld ? untilOut(signal, parts.pool.whenOut(origin)) : { signal, end: () => undefined };
+  let isStreaming = false;
   try {
-    const response = await parts.http.request(origin, {
+    const response = await (isHeld ? parts.held : parts.http).request(origin, {
       path: request.path,
       headers: headersOf(request, parts.internalSecret),
-      firstByteMs: Math.min(leftMs, request.isBlocking ? limits.blockedMs : rule.firstByteMs),
+      firstByteMs: limitMs,
       idleMs: limits.idleMs,
-      signal,
+      signal: watch.signal,
     });
     const refusal = refusalOf(request, response);
     if (refusal !== null) {
-      response.body.on('error', () => undefined).destroy();
+      discard(response.body);
       return { failed: refusal, detail: `status ${response.status}` };
     }
-    return { answer: await answerOf(origin, request, response) };
+    const answer = await answerOf(origin, request, response);
+    const streamed = Buffer.isBuffer(answer.body) ? null : answer.body;
+    const failed = request.refuses(answer.status, answer.headers, Buffer.isBuffer(answer.body) ? answer.body : null);
+    isStreaming = failed === null && streamed !== null;
+    if (failed === null) return { answer };
+    streamed?.discard();
+    return { failed, detail: `status ${response.status}` };
   } catch (thrown) {
     if (signal.aborted || thrown instanceof BodyTooLarge) throw thrown;
-    return { failed: reasonOf(thrown, 'other'), detail: messageOf(thrown) };
+    const reason = watch.signal.aborted ? 'timeout' : reasonOf(thrown, 'other');
+    return {
+      failed: isHeld && reason === 'timeout' && !watch.signal.aborted ? 'held' : reason,
+      detail: messageOf(thrown),
+    };
+  } finally {
+    watch.end(isStreaming);
   }
+}
+
+/**
+ * Ends with the request, or as soon as health checks find the origin gone: nobody waits for a frozen process.
+ * Its `end` lets go of both; a body that still streams goes on to end with the request.
+ */
+function untilOut(signal: AbortSignal, out: AbortSignal): { signal: AbortSignal; end(isStreaming: boolean): void } {
+  // Not AbortSignal.any: it leaves something behind in the long-lived signal for each request.
+  const either = new AbortController();
+  const abort = () => either.abort();
+  for (const one of [signal, out]) {
+    if (one.aborted) abort();
+    else one.addEventListener('abort', abort, { once: true });
+  }
+  return {
+    signal: either.signal,
+    end(isStreaming) {
+      out.removeEventListener('abort', abort);
+      if (!isStreaming) signal.removeEventListener('abort', abort);
+    },
+  };
+}
+
+function discard(body: UpstreamResponse['body']): void {
+  body.on('error', () => undefined).destroy();
 }
 
 function headersOf(request: OriginRequest, secret: string): Headers {
@@ -172,7 +267,7 @@ function refusalOf(request: OriginRequest, response: UpstreamResponse): Reason |
     (status === 206 && request.range !== null) ||
     (status === 304 && request.ifNoneMatch !== null) ||
     [400, 403, 404, 410].includes(status);
-  if (isExpected) return request.refuses(status, headers);
+  if (isExpected) return null;
   return request.range !== null && status < 500 ? 'mismatch' : 'status';
 }
 
@@ -182,7 +277,7 @@ async function answerOf(origin: string, request: OriginRequest, response: Upstre
   const isBody = status === 200 || status === 206;
   const length = lengthOf(headers);
   if (isBody && rule.isStreamed && length !== null)
-    return { status, headers, origin, body: { stream: response.body, length } };
+    return { status, headers, origin, body: { stream: response.body, length, discard: () => discard(response.body) } };
   const limit = isBody ? rule.maxBytes : limits.smallBodyBytes;
   const chunks: Buffer[] = [];
   let bytes = 0;

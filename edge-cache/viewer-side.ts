@@ -5,25 +5,32 @@ import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
 import { delay } from '../platform/runtime/waits.ts';
 import type { Selector } from './balancer.ts';
-import { createEngine } from './engine.ts';
+import { createEngine, type Engine, type EngineParts } from './engine.ts';
 import { createFailureLog } from './failure-log.ts';
-import { Fills } from './fill.ts';
+import { type FillParts, Fills } from './fill.ts';
+import { createH2Sessions, type H2Sessions } from './h2-listener.ts';
 import { healthAnswer } from './health.ts';
+import { LiveEdges } from './live-edges.ts';
 import { MemoryStore } from './memory-store.ts';
 import { createEdgeMetrics } from './metrics.ts';
 import { NegativeStore } from './negative-store.ts';
 import { createNodeListener } from './node-listener.ts';
 import { OriginPool, type OriginSource } from './origins.ts';
 import { Pages } from './pages.ts';
-import { ServedPositions } from './served-positions.ts';
+import { Prefetches } from './prefetch.ts';
 import { createUpstream } from './upstream.ts';
 import { Viewers } from './viewers.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 const MAX_NEGATIVES = 10_000;
+/** Most viewers that wait for an origin at a time; the next ones are asked to come again. */
+const MAX_WAITING = 20_000;
 const FAILURE_LOG_MS = 5_000;
 
 export type ViewerSideParts = {
   http: HttpClient;
+  /** Connections for requests that origins hold back. */
+  held: HttpClient;
   log: Logger;
   metrics: Metrics;
   selector: Selector;
@@ -41,6 +48,7 @@ export type ViewerSideParts = {
 export type ViewerSide = {
   /** node:http server, not listening yet. */
   server: Server;
+  h2: H2Sessions;
   origins: OriginPool;
   fills: Fills;
   pages: Pages;
@@ -55,68 +63,70 @@ export type ViewerSide = {
 /** Builds the viewer side; opens nothing. */
 export function createViewerSide(parts: ViewerSideParts): ViewerSide {
   const { now, log } = parts;
-  const store = new MemoryStore(parts.memoryBytes);
-  const negatives = new NegativeStore(MAX_NEGATIVES);
-  const viewers = new Viewers();
   const pool = new OriginPool({ source: parts.origins, selector: parts.selector, http: parts.http, log, now });
-  const connections = new Set<unknown>();
-  const metrics = createEdgeMetrics(parts.metrics, {
-    cacheBytes: () => store.bytes,
-    cacheObjects: () => store.count,
-    viewers: () => viewers.total(now()),
-    originsUp: () => pool.counts().up,
-    connections: () => connections.size,
-  });
-  const failures = createFailureLog(log, FAILURE_LOG_MS, now);
-  const upstream = createUpstream({
-    pool,
-    http: parts.http,
-    metrics,
-    failures,
-    internalSecret: parts.internalSecret,
-    now,
-    wait: delay,
-  });
-  const fills = new Fills({
-    upstream,
-    store,
-    negatives,
-    positions: new ServedPositions(),
-    metrics,
-    now,
-    onMaster: (route, text) => viewers.learn(route.playback, text),
-  });
   const pages = new Pages(parts.pagesFolder, parts.edges);
   const readiness = () => [
     ...(parts.isDraining() ? ['this edge is draining'] : []),
     ...(pool.counts().up === 0 ? ['no origin answers'] : []),
   ];
-  const engine = createEngine({
-    store,
-    negatives,
-    fills,
-    viewers,
-    local: (request, path) => healthAnswer(request, path, readiness) ?? pages.answer(request, path),
-    metrics,
-    log,
-    failures,
-    now,
+  const connections = new Set<unknown>();
+  const connectionCount = (): number => connections.size + h2.count;
+  const plane = createPlane(parts, pool, connectionCount, (request, path) => {
+    return healthAnswer(request, path, readiness) ?? pages.answer(request, path);
   });
-  const server = createNodeListener(engine, parts.isDraining, (thrown) =>
-    log.error('answer not written', { err: thrown }),
-  );
+  const report = (thrown: unknown): void => log.error('answer not written', { err: thrown });
+  const h2: H2Sessions = createH2Sessions(plane.engine, parts.isDraining, plane.metrics, report);
+  const server = createNodeListener(plane.engine, parts.isDraining, report);
   server.on('connection', (socket) => {
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
   });
   return {
     server,
+    h2,
     origins: pool,
-    fills,
+    fills: plane.fills,
     pages,
     readiness,
-    viewerCounts: () => viewers.counts(now()),
-    connections: () => connections.size,
-    cacheBytes: () => store.bytes,
+    viewerCounts: () => plane.viewers.counts(now()),
+    connections: connectionCount,
+    cacheBytes: () => plane.store.bytes,
   };
+}
+
+/** What a request goes through between listener and origin. */
+function createPlane(
+  parts: ViewerSideParts,
+  pool: OriginPool,
+  connections: () => number,
+  local: EngineParts['local'],
+): Pick<EngineParts, 'store' | 'viewers' | 'metrics'> & { fills: Fills; engine: Engine } {
+  const { now, log } = parts;
+  const store = new MemoryStore(parts.memoryBytes);
+  const negatives = new NegativeStore(MAX_NEGATIVES);
+  const viewers = new Viewers();
+  const waiting = new WaitingRoom(MAX_WAITING);
+  const metrics = createEdgeMetrics(parts.metrics, {
+    cacheBytes: () => store.bytes,
+    cacheObjects: () => store.count,
+    viewers: () => viewers.total(now()),
+    originsUp: () => pool.counts().up,
+    connections,
+    waiting: () => waiting.waiting,
+    blocked: () => waiting.blocked,
+    fills: () => fills.count,
+    reservedBytes: () => store.reserved,
+  });
+  const failures = createFailureLog(log, FAILURE_LOG_MS, now);
+  const { http, held, internalSecret } = parts;
+  const upstream = createUpstream({ pool, http, held, metrics, failures, internalSecret, now, wait: delay });
+  const onText: FillParts['onText'] = (wanted, body) => {
+    const { route } = wanted;
+    if (route.kind === 'master' || route.kind === 'mpd') viewers.learn(route.playback, body.toString('utf8'));
+    else prefetches.saw(wanted, body);
+  };
+  const fills: Fills = new Fills({ upstream, store, negatives, live: new LiveEdges(), metrics, now, onText });
+  const prefetches = new Prefetches({ fills, store, metrics });
+  const engine = createEngine({ store, negatives, fills, viewers, waiting, local, metrics, log, failures, now });
+  return { engine, store, viewers, metrics, fills };
 }

@@ -1,4 +1,4 @@
-// How many people watch what: distinct viewers of each playback id over the last seconds, from their media playlist requests.
+// How many people watch what: distinct viewers of each playback id over the last seconds, from their requests for media playlists and manifests.
 import type { ContentId, PlaybackId } from '../platform/contract/ids.ts';
 
 /** A viewer counts this long after the last request. Unit: ms. */
@@ -11,7 +11,7 @@ export class Viewers {
   readonly #playbackOf = new Map<string, PlaybackId>();
   readonly #lastSeen = new Map<string, { playback: PlaybackId; atMs: number }>();
 
-  /** Learns from a master playlist which content belongs to a playback id: media addresses name the content alone. */
+  /** Learns from a master playlist or manifest which content belongs to a playback id: media addresses name the content alone. */
   learn(playback: PlaybackId, master: string): void {
     for (const match of master.matchAll(CONTENT)) {
       const content = match[1] ?? '';
@@ -27,7 +27,11 @@ export class Viewers {
    */
   saw(content: ContentId, who: string, nowMs: number): void {
     const playback = this.#playbackOf.get(content);
-    if (playback === undefined) return;
+    if (playback !== undefined) this.sawPlayback(playback, who, nowMs);
+  }
+
+  /** Counts a request that names the playback id itself. */
+  sawPlayback(playback: PlaybackId, who: string, nowMs: number): void {
     const key = `${playback} ${who.slice(0, 200)}`;
     // Kept in the order of the last request, so that what has expired is always in front.
     this.#lastSeen.delete(key);

@@ -50,6 +50,8 @@ export const NodeInfo = z.object({
   url: z.string(),
   /** Address for viewers (edges) or publishers (ingest, `rtmp://host:port/live`), where they differ. */
   public_url: z.string().nullable(),
+  /** Edges: address of the TLS port, `https://host:port`; absent without one. */
+  tls_url: z.string().optional(),
   /** Private listener: /metrics, /healthz, /readyz. */
   private_url: z.string(),
   state: z.enum(['healthy', 'draining']),

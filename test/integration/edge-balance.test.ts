@@ -38,6 +38,7 @@ async function startEdge(selector: Selector): Promise<void> {
   http = createHttpClient(64, 500);
   side = createViewerSide({
     http,
+    held: http,
     log: silentLogger,
     metrics: createMetrics(false),
     selector,

@@ -2,13 +2,15 @@
 import { createEngine, type Engine } from '../../edge-cache/engine.ts';
 import { createFailureLog } from '../../edge-cache/failure-log.ts';
 import { Fills } from '../../edge-cache/fill.ts';
+import { LiveEdges } from '../../edge-cache/live-edges.ts';
 import { MemoryStore } from '../../edge-cache/memory-store.ts';
 import type { EdgeAnswer, EdgeRequest, Headers } from '../../edge-cache/messages.ts';
 import { createEdgeMetrics, type EdgeMetrics } from '../../edge-cache/metrics.ts';
 import { NegativeStore } from '../../edge-cache/negative-store.ts';
-import { ServedPositions } from '../../edge-cache/served-positions.ts';
+import { Prefetches } from '../../edge-cache/prefetch.ts';
 import type { OriginAnswer, OriginRequest, Upstream } from '../../edge-cache/upstream.ts';
 import { Viewers } from '../../edge-cache/viewers.ts';
+import { WaitingRoom } from '../../edge-cache/waiting-room.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
 
@@ -23,6 +25,10 @@ export const unseenMetrics = (): EdgeMetrics =>
     viewers: () => 0,
     originsUp: () => 0,
     connections: () => 0,
+    waiting: () => 0,
+    blocked: () => 0,
+    fills: () => 0,
+    reservedBytes: () => 0,
   });
 
 export const requestOf = (target: string, headers: Headers = {}, method = 'GET'): EdgeRequest => ({
@@ -32,6 +38,7 @@ export const requestOf = (target: string, headers: Headers = {}, method = 'GET')
   hosts: 1,
   hasBody: false,
   client: '192.0.2.1',
+  onLeft: null,
 });
 
 /** A whole answer of an origin. */
@@ -49,6 +56,7 @@ export const streamed = (headers: Headers, length: number, pieces: (Buffer | Err
   origin: 'http://origin',
   body: {
     length,
+    discard: () => undefined,
     stream: (async function* () {
       for (const piece of pieces) {
         if (piece instanceof Error) throw piece;
@@ -63,16 +71,24 @@ export type EdgeWorld = {
   viewers: Viewers;
   store: MemoryStore;
   fills: Fills;
+  waiting: WaitingRoom;
+  /** Outcomes of prefetches, in order. */
+  prefetched: string[];
   /** What reached the origin. */
   asked: OriginRequest[];
   broken: string[];
   /** Moves the clock. Unit: ms. */
   pass(ms: number): void;
   get(target: string, headers?: Headers, method?: string): Promise<EdgeAnswer>;
+  /** The same, and the viewer's way out. */
+  visit(target: string): { answer: Promise<EdgeAnswer>; leave(): void };
 };
 
 /** @param answer the origin: throws what a real upstream throws when no origin helps */
-export function edgeWorld(answer: (request: OriginRequest) => OriginAnswer | Promise<OriginAnswer>): EdgeWorld {
+export function edgeWorld(
+  answer: (request: OriginRequest) => OriginAnswer | Promise<OriginAnswer>,
+  places = 20_000,
+): EdgeWorld {
   let nowMs = 1_000_000;
   const now = () => nowMs;
   const asked: OriginRequest[] = [];
@@ -87,21 +103,32 @@ export function edgeWorld(answer: (request: OriginRequest) => OriginAnswer | Pro
   const store = new MemoryStore(10_000_000);
   const negatives = new NegativeStore(100);
   const viewers = new Viewers();
-  const metrics = unseenMetrics();
-  const fills = new Fills({
+  const prefetched: string[] = [];
+  const metrics: EdgeMetrics = {
+    ...unseenMetrics(),
+    prefetches: { add: (labels = {}) => void prefetched.push(labels['outcome'] ?? '') },
+  };
+  const waiting = new WaitingRoom(places);
+  const fills: Fills = new Fills({
     upstream,
     store,
     negatives,
-    positions: new ServedPositions(),
+    live: new LiveEdges(),
     metrics,
     now,
-    onMaster: (route, text) => viewers.learn(route.playback, text),
+    onText(wanted, body) {
+      if (wanted.route.kind === 'master' || wanted.route.kind === 'mpd')
+        viewers.learn(wanted.route.playback, body.toString());
+      else prefetches.saw(wanted, body);
+    },
   });
+  const prefetches = new Prefetches({ fills, store, metrics });
   const engine = createEngine({
     store,
     negatives,
     fills,
     viewers,
+    waiting,
     local: () => null,
     metrics,
     log: silentLogger,
@@ -113,12 +140,18 @@ export function edgeWorld(answer: (request: OriginRequest) => OriginAnswer | Pro
     viewers,
     store,
     fills,
+    waiting,
+    prefetched,
     asked,
     broken,
     pass: (ms) => {
       nowMs += ms;
     },
     get: (target, headers, method) => engine.handle(requestOf(target, headers, method)),
+    visit(target) {
+      const request = requestOf(target);
+      return { answer: engine.handle(request), leave: () => request.onLeft?.() };
+    },
   };
 }
 

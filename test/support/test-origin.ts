@@ -16,7 +16,8 @@ export function bytesOf(path: string, length = SEGMENT_BYTES): Buffer {
   return bytes;
 }
 
-type Handler = (req: IncomingMessage, res: ServerResponse) => boolean;
+/** Answers a request before the ordinary handler; true: answered. */
+export type Handler = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 export type TestOrigin = {
   readonly url: string;

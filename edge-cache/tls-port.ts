@@ -1,0 +1,76 @@
+// The TLS port: one handshake, then HTTP/2 or HTTP/1.1 as agreed by ALPN, both in front of the same engine. A renewed certificate is taken up while it runs.
+import type { Server } from 'node:http';
+import { createServer, type TLSSocket } from 'node:tls';
+import { listen } from '../platform/runtime/http-server.ts';
+import type { Logger } from '../platform/runtime/log.ts';
+import type { Listener } from '../platform/runtime/role-frame.ts';
+import { followTlsFiles } from '../platform/runtime/tls-files.ts';
+import { delay } from '../platform/runtime/waits.ts';
+import type { H2Sessions } from './h2-listener.ts';
+import { connectionLimits } from './node-listener.ts';
+
+export type TlsPlace = {
+  /** 0 takes a free one. */
+  port: number;
+  host: string;
+  /** PEM files. */
+  cert: string;
+  key: string;
+};
+
+const HANDSHAKE_MS = 10_000;
+
+export type TlsPortParts = {
+  place: TlsPlace;
+  /** Takes connections that speak HTTP/1.1. */
+  h1: Server;
+  h2: H2Sessions;
+  /** Requests under way have this long after the drain begins. Unit: ms. */
+  drainMs: number;
+  log: Logger;
+  /** How often the files are looked at. Unit: ms. */
+  lookMs?: number;
+};
+
+/** @throws (start) TlsFilesInvalid, PortInUse */
+export function createTlsPort({ place, h1, h2, drainMs, log, lookMs }: TlsPortParts): Listener {
+  const sockets = new Set<TLSSocket>();
+  const server = createServer({
+    ALPNProtocols: ['h2', 'http/1.1'],
+    handshakeTimeout: HANDSHAKE_MS,
+  });
+  server.maxConnections = connectionLimits.maxConnections;
+  const files = followTlsFiles(server, place, log, lookMs);
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    if (socket.alpnProtocol === 'h2') h2.take(socket);
+    else h1.emit('connection', socket);
+  });
+  // A failed handshake is the peer's affair; node has closed the socket.
+  server.on('tlsClientError', () => undefined);
+  const stop = async (graceMs: number): Promise<void> => {
+    if (!server.listening) return;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    h2.drain();
+    h1.closeIdleConnections();
+    const grace = new AbortController();
+    const cut = delay(graceMs, grace.signal).then(() => {
+      if (!grace.signal.aborted) for (const socket of sockets) socket.destroy();
+    });
+    await closed;
+    grace.abort();
+    await cut;
+  };
+  return {
+    async start() {
+      await files.start();
+      return listen(server, place.port, place.host, 'HEADWATER_EDGE_TLS_PORTS');
+    },
+    drain: () => stop(drainMs),
+    async close() {
+      await stop(0);
+      await files.close();
+    },
+  };
+}
