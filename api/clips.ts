@@ -144,8 +144,8 @@ function clipRecord(source: Source, request: ClipRequest, wanted: Span, range: C
     input: null,
     planned: [],
     renditions: source.kind === 'asset' ? source.asset.renditions : [],
-    // Storyboards are of the whole content; a clip of an upload still has that upload's poster.
-    images_writer: source.kind === 'asset' && source.asset.renditions.length > 0 ? source.asset.images_writer : null,
+    // Pictures of the source; origins cut a recording's storyboard to the range.
+    images_writer: source.kind === 'asset' ? source.asset.images_writer : null,
     range: { from_msn: range.fromMsn, to_msn: range.toMsn },
     duration_s: range.durationS,
     size_bytes: range.bytes,

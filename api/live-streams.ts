@@ -177,6 +177,7 @@ async function stateOf(deps: StreamsDeps, stream: StreamRecord): Promise<StreamS
     bitrateBps: presence.bitrate(stream.id),
     signal: isOnAir ? presence.signal(stream.id, broadcast.ingest?.node ?? null) : null,
     encodes: isOnAir ? presence.encodes(broadcast.id) : [],
+    rtmpsUrl: presence.rtmpsUrl(),
   };
 }
 
@@ -232,8 +233,8 @@ async function switchStream(deps: StreamsDeps, id: StreamId, key: KeyKind): Prom
     throw new NotAllowedNow('this live stream has no backup key: make one, and publish with it');
   const broadcast = await broadcastOf(deps, found.value);
   if (broadcast?.status !== 'live') throw new NotAllowedNow('nothing is on air');
-  const signal = deps.presence.signal(id, broadcast.ingest?.node ?? null);
   if (broadcast.ingest?.key === key) return found;
+  const signal = deps.presence.signal(id, broadcast.ingest?.node ?? null);
   if (signal !== null && !signal.has_standby) throw new NotAllowedNow(`no encoder publishes with the ${key} key`);
   await announce(deps, [{ type: 'switch', id, to: key }]);
   return found;

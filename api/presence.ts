@@ -14,8 +14,13 @@ export interface Presence {
   viewers(playbackIds: PlaybackEntry[]): number;
   /** Unit: bit/s. */
   bitrate(stream: string): number;
-  /** What the ingest doctor says; of the node that carries the broadcast where several know the stream. */
+  /**
+   * What the ingest doctor says of the publisher that is shown; null while none is.
+   * @param ingestNode the node that the broadcast's record names; the standby may be on another one
+   */
   signal(stream: string, ingestNode: string | null): StreamSignal | null;
+  /** RTMPS address of an ingest that has one. */
+  rtmpsUrl(): string | null;
   /** Workers that carry a broadcast, the leader first. */
   encodes(broadcast: string): PlacedEncode[];
   /** Absolute watch and embed addresses on the first edge; null without an edge or a playback id. */
@@ -39,9 +44,12 @@ export function createPresence(source: NodeSource, edgePublicUrls: string[]): Pr
       sum(source.nodes('edge').flatMap((node) => playbackIds.map((entry) => node.viewers?.[entry.id]))),
     bitrate: (stream) => sum(source.nodes('ingest').map((node) => node.bitrates?.[stream])),
     signal(stream, ingestNode) {
-      const found = source.nodes('ingest').filter((node) => node.signals?.[stream] !== undefined);
-      return (found.find((node) => node.id === ingestNode) ?? found[0])?.signals?.[stream] ?? null;
+      const knowing = source.nodes('ingest').filter((node) => node.signals?.[stream] !== undefined);
+      const signal = knowing.find((node) => node.id === ingestNode)?.signals?.[stream];
+      if (signal === undefined) return null;
+      return { ...signal, has_standby: signal.has_standby || knowing.length > 1 };
     },
+    rtmpsUrl: () => source.nodes('ingest').find((node) => node.tls_url !== undefined)?.tls_url ?? null,
     encodes: (broadcast) =>
       source
         .nodes('transcoder')

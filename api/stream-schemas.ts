@@ -129,6 +129,7 @@ export const StreamView = z.object({
   playback_ids: z.array(PlaybackIdView),
   new_asset_settings: NewAssetView,
   rtmp_url: text,
+  rtmps_url: text.nullable().describe('The same over TLS, where an ingest offers it.'),
   viewer_count: z.number().int(),
   /** Of the publisher, bit/s. */
   bitrate: z.number(),

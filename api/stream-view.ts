@@ -16,6 +16,7 @@ export type StreamState = {
   signal: StreamSignal | null;
   /** The leader first. */
   encodes: PlacedEncode[];
+  rtmpsUrl: string | null;
 };
 type Shown = z.infer<typeof StreamView>;
 
@@ -77,6 +78,7 @@ export function streamView(stream: StreamRecord, state: StreamState, rtmpUrl: st
     playback_ids: stream.playback_ids,
     new_asset_settings: stream.new_asset_settings,
     rtmp_url: rtmpUrl,
+    rtmps_url: state.rtmpsUrl,
     viewer_count: state.viewerCount,
     bitrate: state.bitrateBps,
     health: healthOf(state),
