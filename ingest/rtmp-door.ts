@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { listen } from '../platform/runtime/http-server.ts';
 import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
-import { createTlsFiles, type TlsFiles } from '../platform/runtime/tls-files.ts';
+import { followTlsFiles, type TlsFiles } from '../platform/runtime/tls-files.ts';
 import { AddressGuard } from './address-guard.ts';
 import { type PublisherGate, RTMP_LIMITS } from './rtmp-protocol.ts';
 import { PublisherSession } from './rtmp-server.ts';
@@ -110,7 +110,7 @@ class Door implements RtmpDoor {
       this.gate.turnedAway('malformed');
       socket.destroy();
     });
-    return { server, files: createTlsFiles(files, this.log, (pair) => server.setSecureContext(pair)) };
+    return { server, files: followTlsFiles(server, files, this.log) };
   }
 
   private enter(socket: Socket): Stranger {

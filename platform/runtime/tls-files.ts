@@ -1,6 +1,6 @@
 // Certificate and key of a TLS listener, read from files and read again when they change: a renewed certificate needs no restart.
 import { readFile } from 'node:fs/promises';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type Server } from 'node:tls';
 import { variableOf } from '../contract/settings.ts';
 import { AppError, messageOf } from './errors.ts';
 import type { Component } from './lifecycle.ts';
@@ -9,8 +9,7 @@ import { type Loop, repeat } from './waits.ts';
 
 /** PEM files: certificate chain and private key. */
 export type TlsFiles = { cert: string; key: string };
-/** What the files hold, for tls.createServer and setSecureContext. */
-export type TlsPair = { cert: Buffer; key: Buffer };
+type TlsPair = { cert: Buffer; key: Buffer };
 
 /** Certificate and key cannot be read, or do not fit together. */
 export class TlsFilesInvalid extends AppError {
@@ -37,23 +36,17 @@ async function readPair(files: TlsFiles): Promise<TlsPair> {
   }
 }
 
-export interface TlsFilesReader extends Component {
-  /** As last read; null before start(). */
-  context(): TlsPair | null;
-}
-
 /**
- * Keeps what the files hold. start() reads them for the first time, and throws TlsFilesInvalid. Later, files that do not fit together (one was
- * written before the other) change nothing: they are looked at again.
- * @param onChange called with the first pair, before start() is over, and with each new one; connections that are open keep theirs
+ * Keeps a TLS server on what the files hold. start() reads them for the first time, and throws TlsFilesInvalid. Later, files that do not fit
+ * together (one was written before the other) change nothing: they are looked at again. Connections that are open keep their certificate.
  * @param lookMs how often the files are read, ms
  */
-export function createTlsFiles(
+export function followTlsFiles(
+  server: Pick<Server, 'setSecureContext'>,
   files: TlsFiles,
   log: Logger,
-  onChange: (pair: TlsPair) => void,
   lookMs: number = LOOK_MS,
-): TlsFilesReader {
+): Component {
   let loop: Loop | null = null;
   let current: TlsPair | null = null;
   let isFailing = false;
@@ -61,12 +54,11 @@ export function createTlsFiles(
     const pair = await readPair(files);
     isFailing = false;
     if (current?.cert.equals(pair.cert) && current.key.equals(pair.key)) return;
+    server.setSecureContext(pair);
     if (current !== null) log.info('certificate loaded anew', { file: files.cert });
     current = pair;
-    onChange(pair);
   };
   return {
-    context: () => current,
     async start() {
       await load();
       loop = repeat(lookMs, load, (thrown) => {
