@@ -5,13 +5,14 @@ import type { Settings } from '../platform/contract/settings.ts';
 import { advertisedHostOf, internalSecretOf, storageSettingsOf } from '../platform/runtime/role-settings.ts';
 
 export type TranscoderConfig = {
-  /** Queues that this worker takes jobs from, with jobs at a time; 0: none. */
+  /** Queues that this worker takes jobs from, with jobs at a time; 0: none. Of live it is a budget: live-capacity.ts. */
   concurrency: Record<JobName, number>;
+  pool: Settings['TRANSCODER_POOLS'];
   vodPreset: string;
   livePreset: string;
   liveMaxRungs: number;
-  /** Length of a live playlist. Unit: s. */
-  liveWindowS: number;
+  /** Most live media on the disk while the store is away; 0: none. Unit: bytes. */
+  spoolBytes: number;
   sandbox: Settings['SANDBOX'];
   dataDir: string;
   /** Free space that a download leaves on the scratch disk. */
@@ -37,10 +38,11 @@ export function pickTranscoderConfig(settings: Settings): TranscoderConfig {
       vod: pools === 'live' ? 0 : settings.TRANSCODER_VOD_JOBS,
       live: pools === 'vod' ? 0 : settings.TRANSCODER_LIVE_JOBS,
     },
+    pool: pools,
     vodPreset: settings.TRANSCODER_VOD_PRESET,
     livePreset: settings.TRANSCODER_LIVE_PRESET,
     liveMaxRungs: settings.TRANSCODER_LIVE_MAX_RUNGS,
-    liveWindowS: settings.LIVE_WINDOW_S,
+    spoolBytes: settings.TRANSCODER_SPOOL_BYTES,
     sandbox: settings.SANDBOX,
     dataDir: settings.DATA_DIR,
     diskReserveBytes: settings.DISK_RESERVE_BYTES,

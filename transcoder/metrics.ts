@@ -1,6 +1,6 @@
 // Counters of the transcoder: jobs by queue and outcome, how fast renditions are made.
 import type { JobName } from '../platform/contract/jobs.ts';
-import type { Metrics } from '../platform/runtime/metrics.ts';
+import type { CounterMetric, Metrics } from '../platform/runtime/metrics.ts';
 
 export interface TranscoderMetrics {
   /** @param outcome `ready`, `idle`, `yielded`, `ended`, `refused`, `failed`; @param seconds length of the run */
@@ -11,7 +11,13 @@ export interface TranscoderMetrics {
   renditionMade(kind: 'video' | 'audio', speed: number): void;
   /** Jobs running now. */
   active(queue: JobName): number;
+  /** Live jobs that this node gave back; reason: full, elsewhere. */
+  liveRefused: CounterMetric;
 }
+
+/** outcome: stored, skipped, failed. */
+export const pictureCounter = (metrics: Metrics): CounterMetric =>
+  metrics.counter('headwater_live_pictures_total', 'Pictures of running broadcasts by outcome.', ['outcome']);
 
 const JOB_BUCKETS = [1, 5, 15, 60, 300, 900, 3_600, 14_400];
 const SPEED_BUCKETS = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128];
@@ -42,5 +48,8 @@ export function createTranscoderMetrics(metrics: Metrics): TranscoderMetrics {
     },
     renditionMade: (kind, ratio) => speed.observe(ratio, { kind }),
     active: (queue) => running[queue],
+    liveRefused: metrics.counter('headwater_live_jobs_refused_total', 'Live jobs given back to the queue, by reason.', [
+      'reason',
+    ]),
   };
 }

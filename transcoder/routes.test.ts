@@ -7,7 +7,12 @@ import { workerRoutes } from './routes.ts';
 
 const secret = 's'.repeat(32);
 const app = express();
-const state = { sandbox: 'bwrap', jobs: { vod: 1, live: 2 }, concurrency: { vod: 1, live: 4 } };
+const state = {
+  sandbox: 'bwrap',
+  jobs: { vod: 1, live: 2 },
+  concurrency: { vod: 1, live: 4 },
+  live: { cost: 2, capacity: 4 },
+};
 workerRoutes(app, secret, () => state);
 
 describe('GET /state', () => {

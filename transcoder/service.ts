@@ -9,9 +9,10 @@ import { createRecords } from '../platform/adapters/records.ts';
 import { createRedis, type RedisClient, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
 import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
-import { createTimelineWriter } from '../platform/adapters/timeline-store.ts';
+import { createTimelineFollower, createTimelineWriter } from '../platform/adapters/timeline-store.ts';
 import type { AssetId } from '../platform/contract/ids.ts';
 import type { JobName } from '../platform/contract/jobs.ts';
+import type { LiveEncode, NodeInfo } from '../platform/contract/nodes.ts';
 import { recordKey } from '../platform/contract/object-keys.ts';
 import { progressKey } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
@@ -27,9 +28,14 @@ import { createPrivateServer, type Readiness } from '../platform/runtime/private
 import { asService, listenerPart, newRoleState, nodeInfoOf, type RoleState } from '../platform/runtime/role-frame.ts';
 import { within } from '../platform/runtime/waits.ts';
 import type { TranscoderConfig } from './config.ts';
+import { COPIES_PER_JOB, LiveCapacity } from './live-capacity.ts';
+import { createStudio } from './live-picture-studio.ts';
+import { createLivePictures } from './live-pictures.ts';
+import { isLiveBehind, waitForLive } from './live-priority.ts';
+import { LiveSpool } from './live-spool.ts';
 import { createLiveWorker, type LiveWorker } from './live-worker.ts';
-import { createTranscoderMetrics, type TranscoderMetrics } from './metrics.ts';
-import { workerRoutes } from './routes.ts';
+import { createTranscoderMetrics, pictureCounter, type TranscoderMetrics } from './metrics.ts';
+import { spoolRoute, workerRoutes } from './routes.ts';
 import { openSandbox, type Sandbox } from './sandbox.ts';
 import { createScratch } from './scratch.ts';
 import type { ProgressSink } from './vod-progress.ts';
@@ -45,48 +51,84 @@ type State = RoleState & { sandbox: Sandbox | null };
 export function createTranscoder(config: TranscoderConfig, context: ServiceContext): Service {
   const { log } = context;
   const state: State = { ...newRoleState(), sandbox: null };
-  const parts = createParts(config, context);
-  const { storage, redis } = parts;
-  const { vod, live, metrics } = createWorkers(config, context, parts, state);
+  const parts = createParts(config, context, state);
+  const workers = createWorkers(config, context, parts, state);
+  const { vod, live, capacity, metrics } = workers;
   const names = (['live', 'vod'] as const).filter((name) => config.concurrency[name] > 0);
   const queue = createQueue(config.redisUrl, names, log);
-  queue.process('vod', config.concurrency.vod, (payload, job) => vod.handle(payload, job));
-  queue.process('live', config.concurrency.live, (payload, job) => measureLive(metrics, live.handle(payload, job)));
-  const jobs = (): Record<JobName, number> => ({ vod: metrics.active('vod'), live: live.active() });
-  const describe = () =>
-    nodeInfoOf(context, state, { jobs: jobs().vod + jobs().live, vod: jobs().vod, live: jobs().live });
+  queue.process('vod', config.concurrency.vod, async (payload, job) => {
+    await waitForLive(() => isLiveBehind(live.encodes()), job);
+    await vod.handle(payload, job);
+  });
+  // Bull hands out whatever comes, small broadcasts and large: the gate decides.
+  queue.process('live', config.concurrency.live * COPIES_PER_JOB, async (payload, job) => {
+    await capacity.run(payload, () => measureLive(metrics, live.handle(payload, job)));
+  });
   const whole = sequence(
     [
-      { name: 'storage', component: { start: async () => undefined, close: () => storage.close() } },
+      { name: 'storage', component: { start: async () => undefined, close: () => parts.storage.close() } },
       { name: 'scratch', component: parts.scratch },
-      ...(config.concurrency.vod > 0 ? [{ name: 'sandbox', component: sandboxOpener(config, parts, state, log) }] : []),
-      { name: 'redis', component: redis },
+      { name: 'spool', component: parts.spool },
+      { name: 'sandbox', component: sandboxOpener(config, parts, state, log) },
+      { name: 'picture studio', component: parts.studio },
+      { name: 'redis', component: parts.redis },
       { name: 'index', component: indexWatch(parts.records, { isAwaited: false }) },
       { name: 'event bus', component: parts.events },
       { name: 'registry', component: parts.registry },
-      privateListener(config, context, parts, state, jobs),
+      { name: 'timelines', component: parts.follower },
+      privateListener(config, context, parts, state, workers),
       { name: 'vod worker', component: { start: () => vod.start(), close: () => vod.close() } },
       { name: 'live worker', component: { start: () => live.start(), close: () => live.close() } },
       { name: 'queue', component: queue },
       { name: 'hand-over', component: handOver(vod, live) },
-      { name: 'heartbeat', component: createHeartbeat(redis, describe, log) },
+      {
+        name: 'heartbeat',
+        component: createHeartbeat(parts.redis, () => describe(config, context, state, workers), log),
+      },
     ],
     log,
   );
   return asService(whole, state);
 }
 
-function createParts(config: TranscoderConfig, { log, node }: ServiceContext) {
+const jobsOf = ({ metrics, live }: Workers): Record<JobName, number> => ({
+  vod: metrics.active('vod'),
+  live: live.active(),
+});
+
+/** What the registry says of this node. */
+function describe(config: TranscoderConfig, context: ServiceContext, state: State, workers: Workers): NodeInfo {
+  const { capacity, live } = workers;
+  const jobs = jobsOf(workers);
+  const load = {
+    jobs: jobs.vod + jobs.live,
+    live_jobs: jobs.live,
+    vod_jobs: jobs.vod,
+    live_cost: capacity.cost,
+    live_capacity: capacity.capacity,
+  };
+  const encodes: Record<string, LiveEncode> = {};
+  for (const [id, encode] of Object.entries(live.encodes())) encodes[id] = { ...encode, cost: capacity.share(id) };
+  return { ...nodeInfoOf(context, state, load), encodes, pool: config.pool };
+}
+
+function createParts(config: TranscoderConfig, { log, node, metrics }: ServiceContext, state: State) {
   const storage = openStorage(config.storage, log);
   const redis = createRedis(config.redisUrl, log);
+  const scratch = createScratch(config.dataDir, config.diskReserveBytes, node, log);
+  // A worker without live carries on what an earlier process of this machine could not store.
+  const spool = { dataDir: config.dataDir, node, limitBytes: config.spoolBytes };
   return {
     storage,
     redis,
     records: createRecords(storage, redis, log),
-    scratch: createScratch(config.dataDir, config.diskReserveBytes, node, log),
+    scratch,
+    spool: new LiveSpool(spool, storage, { metrics, log }),
+    studio: createStudio(scratch, () => needSandbox(state.sandbox)),
     events: createEventBus(redis, log),
     leases: createLeases(redis, log),
-    registry: createRegistry(redis, ['ingest'], log),
+    registry: createRegistry(redis, ['ingest', 'transcoder'], log),
+    follower: createTimelineFollower(redis, log),
   };
 }
 type Parts = ReturnType<typeof createParts>;
@@ -95,11 +137,10 @@ function createWorkers(config: TranscoderConfig, context: ServiceContext, parts:
   const { log, node } = context;
   const { storage, redis, records, leases, registry, events, scratch } = parts;
   const metrics = createTranscoderMetrics(context.metrics);
-  const timeline = createTimelineWriter(redis);
-  const live = createLiveWorker(
-    { ...config, node },
-    { storage, records, leases, timeline, redis: redis.client, registry, log, metrics: context.metrics },
-  );
+  const live = createLive(config, context, parts);
+  const { live: jobs } = config.concurrency;
+  const refused = metrics.liveRefused;
+  const capacity = new LiveCapacity(node, jobs, { registry, records, log, refused });
   const vod = createVodWorker(
     { preset: config.vodPreset, jobs: config.concurrency.vod },
     {
@@ -113,7 +154,38 @@ function createWorkers(config: TranscoderConfig, context: ServiceContext, parts:
       metrics,
     },
   );
-  return { vod, live, metrics };
+  return { vod, live, capacity, metrics };
+}
+type Workers = ReturnType<typeof createWorkers>;
+
+function createLive(config: TranscoderConfig, context: ServiceContext, parts: Parts): LiveWorker {
+  const { log, node, metrics } = context;
+  const { storage, redis, records, leases, registry, events, spool, studio, follower } = parts;
+  const pictures = pictureCounter(metrics);
+  const isBusy = () => isLiveBehind(live.encodes());
+  const live: LiveWorker = createLiveWorker(
+    { ...config, node },
+    {
+      storage,
+      records,
+      leases,
+      timeline: createTimelineWriter(redis),
+      follower,
+      media: spool,
+      pictures: (content, contentLog, epochOf) =>
+        createLivePictures({ media: spool, storage, studio, isBusy, pictures }, { content, log: contentLog, epochOf }),
+      announce: async (id) => {
+        await events
+          .publish({ type: 'broadcast', id })
+          .catch((thrown: unknown) => log.debug('not announced', { err: thrown }));
+      },
+      redis: redis.client,
+      registry,
+      log,
+      metrics,
+    },
+  );
+  return live;
 }
 
 /** The trial run needs the scratch folder, so it stands after it. */
@@ -129,15 +201,18 @@ function privateListener(
   context: ServiceContext,
   parts: Parts,
   state: State,
-  jobs: () => Record<JobName, number>,
+  workers: Workers,
 ): NamedComponent {
   const readiness = createReadiness(parts.redis, parts.storage, () => state.isDraining);
   const server = createPrivateServer(config.privatePort, config.bindHost, context.metrics, readiness);
+  const { capacity } = workers;
   workerRoutes(server.app, config.internalSecret, () => ({
     sandbox: state.sandbox?.driver ?? 'none',
-    jobs: jobs(),
+    jobs: jobsOf(workers),
     concurrency: config.concurrency,
+    live: { cost: capacity.cost, capacity: capacity.capacity },
   }));
+  spoolRoute(server.app, config.internalSecret, (key) => parts.spool.find(key));
   return listenerPart('private listener', server, config.advertisedHost, (url) => {
     state.url = url;
     state.privateUrl = url;
