@@ -1,12 +1,12 @@
 // Media of a running broadcast: waits for parts that a playlist has hinted at, and knows which node has what the store has not.
 import type { NodeId } from '../platform/contract/ids.ts';
 import type { BroadcastRecord } from '../platform/contract/records.ts';
-import type { ViewerRoute } from '../platform/contract/routes.ts';
+import { NO_WRITER, type ViewerRoute } from '../platform/contract/routes.ts';
 import { advanceParts } from '../platform/hls/live-reload.ts';
 import { type LiveTimeline, mediaOf } from '../platform/hls/live-timeline.ts';
 import { MediaPending, MediaUnknown } from './errors.ts';
+import type { WindowSource } from './live-window.ts';
 import type { LiveObject } from './objects.ts';
-import type { WindowSource } from './playlists.ts';
 import type { WorkerObjects } from './worker-objects.ts';
 
 export type LiveMediaRoute = Extract<ViewerRoute, { kind: 'init' | 'segment' | 'part' }>;
@@ -65,6 +65,7 @@ export function createLiveMedia(windows: WindowSource, workers: Pick<WorkerObjec
       const media = segment?.epoch === route.epoch ? mediaOf(segment, route.rendition) : undefined;
       return media?.writer === route.writer ? (segment?.src ?? 'store') : 'store';
     }
+    if (route.writer === NO_WRITER) throw new MediaUnknown('such part: nobody writes there');
     const reach = partTargetS === null ? PLAIN_REACH : advanceParts(partTargetS);
     const look = () => (window.isOver() ? 'unnamed' : placeOfPart(timeline, route, reach));
     const place = await window.waiting.until(look, window.cutOffMs, signal);

@@ -7,9 +7,8 @@ import { livePlaylist } from '../platform/hls/live-playlist.ts';
 import { type Directives, isTooFar, newestPlace, type Reload, reloadPlace } from '../platform/hls/live-reload.ts';
 import type { HistogramMetric } from '../platform/runtime/metrics.ts';
 import { MediaPending, MediaUnknown, ReloadRefused, StreamStale } from './errors.ts';
-import type { LiveWindow } from './live-window.ts';
+import type { LiveWindow, WindowSource } from './live-window.ts';
 import type { PlaybackDirectory } from './playback.ts';
-import type { WindowSource } from './playlists.ts';
 import type { PreparedText } from './replies.ts';
 
 /** A live media playlist is asked for. */

@@ -118,6 +118,15 @@ export class LiveWindow {
   }
 }
 
+/** What playlists, manifests and media need of the live windows. */
+export interface WindowSource {
+  /** @param broadcast has an epoch that names its renditions */
+  open(broadcast: BroadcastRecord): Promise<LiveWindow>;
+  isCutOff(window: LiveWindow): boolean;
+  /** ms since Redis last answered. */
+  staleMs(): number;
+}
+
 type Followed = {
   window: LiveWindow;
   broadcast: BroadcastId;
@@ -127,7 +136,7 @@ type Followed = {
   stop(): void;
 };
 
-export class LiveWindows implements Component, FollowedBroadcasts {
+export class LiveWindows implements Component, FollowedBroadcasts, WindowSource {
   private readonly deps: LiveWindowDeps;
   private readonly now: () => number;
   private readonly followed = new Map<ContentId, Followed>();
@@ -142,7 +151,7 @@ export class LiveWindows implements Component, FollowedBroadcasts {
 
   async start(): Promise<void> {
     const report = (thrown: unknown) => this.deps.log.error('live window sweep failed', { err: thrown });
-    this.sweeper = repeat(SWEEP_MS, () => this.sweep(), report);
+    this.sweeper = repeat(SWEEP_MS, async () => this.sweep(), report);
   }
 
   /** Whoever waits is told to ask another origin. Stands before the listener's drain, which awaits open requests. */
@@ -213,7 +222,7 @@ export class LiveWindows implements Component, FollowedBroadcasts {
   }
 
   /** Lets go of windows that nobody has asked for in a minute; learns of ends whose event was lost. */
-  async sweep(): Promise<void> {
+  sweep(): void {
     for (const [content, followed] of this.followed) {
       if (followed.window.waiting.count() > 0) void this.lookAtRecord(followed);
       else if (this.now() - followed.window.usedAt > IDLE_MS) this.unfollow(content);

@@ -9,7 +9,6 @@ import { AppError } from '../platform/runtime/errors.ts';
 import { within } from '../platform/runtime/waits.ts';
 import { parseRange } from './byte-range.ts';
 import { RangeUnsatisfiable } from './errors.ts';
-import type { WorkerObjects } from './worker-objects.ts';
 
 /** Longest wait for the store's first byte. Unit: ms. */
 const FIRST_BYTE_MS = 5_000;
@@ -53,9 +52,15 @@ export interface Objects {
   open(request: ObjectRequest): Promise<ObjectAnswer>;
 }
 
+/** Nodes that keep what they could not store yet. */
+export interface ObjectHolders {
+  /** @returns null when the node is unknown, away, or does not have it. @throws RangeUnsatisfiable */
+  open(node: NodeId, request: ObjectRequest): Promise<ObjectAnswer | null>;
+}
+
 export function createObjects(
   storage: Pick<ObjectStorage, 'get' | 'head'>,
-  workers: Pick<WorkerObjects, 'open'> = { open: async () => null },
+  workers: ObjectHolders = { open: async () => null },
 ): Objects {
   return {
     async open(request) {

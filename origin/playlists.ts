@@ -6,7 +6,7 @@ import { comparePositions, type Position } from '../platform/contract/timeline.t
 import { type MasterRendition, masterPlaylist } from '../platform/hls/master-playlist.ts';
 import { MediaPending, MediaUnknown, NotPlayable, StreamStale } from './errors.ts';
 import type { LivePlaylists, LiveRequest } from './live-playlists.ts';
-import type { LiveWindow } from './live-window.ts';
+import type { LiveWindow, WindowSource } from './live-window.ts';
 import type { Owner, Shown } from './playback.ts';
 import {
   assetInfo,
@@ -21,15 +21,6 @@ import {
 import type { Recordings } from './recordings.ts';
 import type { PreparedText } from './replies.ts';
 import type { VodPlaylists } from './vod-playlists.ts';
-
-/** What playlists, manifests and media need of the live windows. */
-export interface WindowSource {
-  /** @param broadcast has an epoch that names its renditions */
-  open(broadcast: BroadcastRecord): Promise<LiveWindow>;
-  isCutOff(window: LiveWindow): boolean;
-  /** ms since Redis last answered. */
-  staleMs(): number;
-}
 
 export type PlaylistAnswer = {
   text: string | PreparedText;

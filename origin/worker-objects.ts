@@ -10,11 +10,9 @@ import type { HttpClient } from '../platform/runtime/http-client.ts';
 import type { CounterMetric } from '../platform/runtime/metrics.ts';
 import { parseRange } from './byte-range.ts';
 import { RangeUnsatisfiable } from './errors.ts';
-import type { ObjectAnswer, ObjectRequest } from './objects.ts';
+import type { ObjectHolders } from './objects.ts';
 
-export interface WorkerObjects {
-  /** @returns null when the node is unknown, away, or does not have it. @throws RangeUnsatisfiable */
-  open(node: NodeId, request: ObjectRequest): Promise<ObjectAnswer | null>;
+export interface WorkerObjects extends ObjectHolders {
   /** Nodes that carry a broadcast now. */
   carriersOf(broadcast: BroadcastRecord): NodeId[];
 }

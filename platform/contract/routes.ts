@@ -103,6 +103,11 @@ export const embedPath = (playback: string): string => `/embed/${playback}`;
 export const mediaPlaylistPath = (content: string, rendition: string, grant: string = PUBLIC_GRANT): string =>
   `/v/${grant}/${content}/${rendition}/index.m3u8`;
 
+/**
+ * Stands in for the writer in the address of media that does not exist: gaps, and the hint after one. Nobody shall wait for it.
+ */
+export const NO_WRITER = 'none';
+
 /** Relative to a media playlist. */
 export const initUri = (epoch: number): string => `${epoch}/init.mp4`;
 export const segmentUri = (epoch: number, msn: number, writer: string): string => `${epoch}/s${msn}.${writer}.m4s`;

@@ -1,7 +1,6 @@
-// Live media playlists as tables: sliding windows, epochs, gaps; every text is read back by two independent parsers.
-import * as hls from 'hls-parser';
-import { Parser } from 'm3u8-parser';
+// Live media playlists as tables: sliding windows, epochs, gaps. Parts and delta updates: live-parts.test.ts.
 import { describe, expect, test } from 'vitest';
+import { readBack, type Show, textOf } from '../../test/support/live-texts.ts';
 import {
   A0,
   audio0,
@@ -14,51 +13,18 @@ import {
   WRITER,
 } from '../../test/support/timelines.ts';
 import type { RenditionName, WriterTag } from '../contract/ids.ts';
-import type { EpochInfo } from '../contract/records.ts';
-import type { TimelineEntry } from '../contract/timeline.ts';
-import { livePlaylist, windowSegments } from './live-playlist.ts';
-import { LiveTimeline } from './live-timeline.ts';
-import { writeMediaPlaylist } from './media-playlist.ts';
-
-type Show = {
-  entries: TimelineEntry[];
-  epochs: EpochInfo[];
-  window?: number;
-  rendition?: RenditionName;
-  isEnded?: boolean;
-};
-
-function textOf({ entries, epochs, window = 60, rendition = V360, isEnded = false }: Show): string {
-  const timeline = new LiveTimeline(window);
-  timeline.accept(entries);
-  const playlist = livePlaylist({ rendition, epochs, isEnded, segments: timeline.segments() });
-  return playlist === null ? '' : writeMediaPlaylist(playlist);
-}
-
-function readBack(text: string) {
-  const parser = new Parser();
-  const warnings: string[] = [];
-  parser.on('warn', ({ message }) => warnings.push(message));
-  parser.push(text);
-  parser.end();
-  expect(warnings).toEqual([]);
-  const other = hls.parse(text);
-  if (other.isMasterPlaylist) throw new Error('not a media playlist');
-  expect(other.segments.map((one) => one.uri)).toEqual(parser.manifest.segments.map((one) => one.uri));
-  expect(other.mediaSequenceBase ?? 0).toBe(parser.manifest.mediaSequence);
-  return { manifest: parser.manifest, other };
-}
+import { windowSegments } from './live-playlist.ts';
 
 test('a running stream: sliding, wall clock on every segment, no end', () => {
-  const { manifest, other } = readBack(textOf({ entries: entriesOf(1, 0, 4), epochs: [epochOf(1, 0)], window: 3 }));
-  expect(manifest).toMatchObject({ version: 8, targetDuration: 2, mediaSequence: 2, discontinuitySequence: 1 });
+  const { manifest, whole } = readBack(textOf({ entries: entriesOf(1, 0, 4), epochs: [epochOf(1, 0)], window: 3 }));
+  expect(manifest).toMatchObject({ version: 9, targetDuration: 2, mediaSequence: 2, discontinuitySequence: 1 });
   expect(manifest.playlistType).toBeUndefined();
   expect(manifest.endList).toBeUndefined();
   expect(manifest.independentSegments).toBe(true);
   expect(manifest.segments.map((one) => [one.uri, one.duration, one.map?.uri, one.programDateTime])).toEqual(
     [2, 3, 4].map((msn) => [`1/s${msn}.${WRITER}.m4s`, 2, '1/init.mp4', pdtOf(msn)]),
   );
-  expect(other.segments.every((one) => one.programDateTime instanceof Date)).toBe(true);
+  expect(whole.every((one) => one.programDateTime instanceof Date)).toBe(true);
 });
 
 test('ENDLIST when it is over', () => {
@@ -67,12 +33,13 @@ test('ENDLIST when it is over', () => {
   expect(other.endlist).toBe(true);
 });
 
-test('open segments are not listed', () => {
+test('of an open segment the parts are listed', () => {
   const [opened] = segmentEntries({ epoch: 1, msn: 3 });
   const { manifest } = readBack(
     textOf({ entries: [...entriesOf(1, 0, 2), ...(opened ? [opened] : [])], epochs: [epochOf(1, 0)] }),
   );
   expect(manifest.segments).toHaveLength(3);
+  expect(manifest.preloadSegment?.parts).toHaveLength(1);
 });
 
 test('nothing listed is no playlist', () => {
@@ -109,25 +76,25 @@ describe('every step of a window sliding over epochs 1, 2 and 5', () => {
 describe('gaps', () => {
   const epochs = [epochOf(1, 0), epochOf(2, 4)];
   const gapsOf = (show: Show) =>
-    readBack(textOf(show)).other.segments.map((one) => [one.mediaSequenceNumber, one.gap ?? false, one.duration]);
+    readBack(textOf(show)).whole.map((one) => [one.mediaSequenceNumber, one.gap ?? false, one.duration]);
 
   test('a rendition without an object says GAP for as long as the others last; the others play', () => {
     const entries = [
       ...entriesOf(1, 0, 1),
-      ...segmentEntries({ epoch: 1, msn: 2, renditions: [{ ...audio0, timescale: 24_000 }] }),
+      ...segmentEntries({ epoch: 1, msn: 2, renditions: [{ ...audio0, timescale: 47_040 }] }),
       ...entriesOf(1, 3, 3),
     ];
     expect(gapsOf({ entries, epochs })).toEqual([
       [0, false, 2],
       [1, false, 2],
-      [2, true, 1],
+      [2, true, 1.96],
       [3, false, 2],
     ]);
     expect(gapsOf({ entries, epochs, rendition: A0 }).map(([, isGap]) => isGap)).toEqual([false, false, false, false]);
   });
 
   test('a gap entry is a gap in every rendition, as long as the grid says', () => {
-    const gap = segmentEntries({ epoch: 1, msn: 1, renditions: [], gap: true, parts: 1 });
+    const gap = segmentEntries({ epoch: 1, msn: 1, renditions: [], gap: true, parts: 4 });
     const entries = [...entriesOf(1, 0, 0), ...gap, ...entriesOf(1, 2, 2)];
     for (const rendition of [V360, A0]) {
       expect(gapsOf({ entries, epochs, rendition })[1]).toEqual([1, true, 2]);
@@ -136,17 +103,8 @@ describe('gaps', () => {
 
   test('a number that no segment took is a gap of the epoch after it, also when the one before has left', () => {
     const entries = [...entriesOf(1, 0, 2), ...entriesOf(2, 5, 7)];
-    const { manifest, other } = readBack(textOf({ entries, epochs }));
-    expect(other.segments.map((one) => one.gap ?? false)).toEqual([
-      false,
-      false,
-      false,
-      true,
-      true,
-      false,
-      false,
-      false,
-    ]);
+    const { manifest, whole } = readBack(textOf({ entries, epochs }));
+    expect(whole.map((one) => one.gap ?? false)).toEqual([false, false, false, true, true, false, false, false]);
     expect(manifest.segments.map((one) => one.timeline)).toEqual([1, 1, 1, 2, 2, 2, 2, 2]);
     expect(manifest.segments.map((one) => one.programDateTime)).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map(pdtOf));
     const slid = readBack(textOf({ entries, epochs, window: 4 }));
@@ -207,9 +165,11 @@ test('no rounded duration is above the target, at the rates with the longest seg
 });
 
 test.each([
-  [120, 60],
-  [20, 10],
-  [21, 11],
-])('a window of %d s is %d segments', (windowS, expected) => {
-  expect(windowSegments(windowS)).toBe(expected);
+  [120, 2, 60],
+  [20, 2, 10],
+  [21, 2, 11],
+  [120, 4, 30],
+  [43_200, 2, 21_600],
+])('a window of %d s at target duration %d is %d segments', (windowS, targetS, expected) => {
+  expect(windowSegments(windowS, targetS)).toBe(expected);
 });

@@ -10,7 +10,7 @@ import type { EpochInfo } from '../contract/records.ts';
 import type { Position } from '../contract/timeline.ts';
 import { LiveRendition } from './live-rendition.ts';
 import type { LiveSegment, LiveTimeline, SegmentRun } from './live-timeline.ts';
-import { attributeTag, dateTag, LIVE_PLAYLIST_VERSION, playlistText, quoted, seconds, valueTag } from './tags.ts';
+import { attributeTag, dateTag, LIVE_PLAYLIST_VERSION, playlistText, quoted, valueTag } from './tags.ts';
 
 export type LivePlaylist = {
   timeline: Pick<LiveTimeline, 'runs' | 'partsOf' | 'segmentAt' | 'capacity'>;
@@ -89,8 +89,10 @@ class LiveWriter {
     const skipTo = this.live.isDelta ? this.skipBoundary(first, isOpen) : first.msn;
     this.header(first, skipTo - first.msn);
     if (skipTo > first.msn) this.reached = this.reachedBefore(skipTo);
-    // Parts are listed of the open segment and those that end at most three target durations before it begins.
-    const partsFrom = this.hasParts ? (isOpen ? at.msn : at.msn + 1) - PARTS_KEPT_TARGETS : Number.POSITIVE_INFINITY;
+    // Parts leave when they lie more than three target durations before the end: the open segment is one of them.
+    const partsFrom = this.hasParts
+      ? (isOpen ? at.msn : at.msn + 1) - PARTS_KEPT_TARGETS + 1
+      : Number.POSITIVE_INFINITY;
     for (const run of runs) this.run(run, Math.max(from, skipTo), newest.msn, partsFrom);
     if (this.hasParts && isOpen) this.openSegment();
     if (this.live.isEnded) this.lines.push('#EXT-X-ENDLIST');
@@ -104,7 +106,12 @@ class LiveWriter {
     const isShown = (segment: LiveSegment) =>
       (segment.msn < at.msn || (segment.msn === at.msn && segment.lastPart <= at.part)) &&
       this.rendition.knows(segment.epoch);
-    return timeline.runs().findLast((run) => run.segments.some(isShown))?.segments.findLast(isShown) ?? null;
+    return (
+      timeline
+        .runs()
+        .findLast((run) => run.segments.some(isShown))
+        ?.segments.findLast(isShown) ?? null
+    );
   }
 
   private header(first: LiveSegment, skipped: number): void {
@@ -200,8 +207,7 @@ class LiveWriter {
   private outlook(): void {
     const { at, timeline } = this.live;
     const newest = timeline.partsOf(at.msn).find((entry) => entry.part === at.part && entry.epoch === at.epoch);
-    const hint = this.hasParts && newest !== undefined ? this.rendition.hintLine(newest) : null;
-    if (hint !== null) this.lines.push(hint);
+    if (this.hasParts && newest !== undefined) this.lines.push(this.rendition.hintLine(newest));
     const names = new Set(this.epochs.flatMap((epoch) => epoch.renditions.map((info) => info.name)));
     names.delete(this.rendition.name);
     for (const name of [...names].sort()) {

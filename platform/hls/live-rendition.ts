@@ -1,14 +1,11 @@
 // One rendition of a live broadcast, over all its epochs: how its segments, parts and gaps are written, and how long they last.
 import type { RenditionName } from '../contract/ids.ts';
 import type { EpochInfo, RenditionInfo } from '../contract/records.ts';
-import { initUri, partUri, segmentUri } from '../contract/routes.ts';
+import { initUri, NO_WRITER, partUri, segmentUri } from '../contract/routes.ts';
 import type { TimelineEntry } from '../contract/timeline.ts';
 import { type LiveSegment, mediaOf } from './live-timeline.ts';
 import { segmentLines } from './media-playlist.ts';
 import { attributeTag, quoted, seconds } from './tags.ts';
-
-/** Stands in for the writer in the address of media that does not exist. */
-const GAP_WRITER = 'none';
 
 /** Length of a whole segment on the epoch's grid. Unit: s. */
 export const gridSegmentS = (epoch: EpochInfo): number =>
@@ -62,7 +59,7 @@ export class LiveRendition {
   segmentLines(segment: LiveSegment): string[] {
     const media = segment.isGap || this.mapUri(segment.epoch) === null ? undefined : mediaOf(segment, this.name);
     return segmentLines({
-      uri: segmentUri(segment.epoch, segment.msn, media?.writer ?? GAP_WRITER),
+      uri: segmentUri(segment.epoch, segment.msn, media?.writer ?? NO_WRITER),
       durationS: this.durationS(segment),
       programDateTimeMs: segment.pdt,
       isGap: media === undefined,
@@ -74,7 +71,7 @@ export class LiveRendition {
     const held = this.epochs.get(after.epoch);
     const durationS = held === undefined ? 0 : gridSegmentS(held.epoch);
     return segmentLines({
-      uri: segmentUri(after.epoch, msn, GAP_WRITER),
+      uri: segmentUri(after.epoch, msn, NO_WRITER),
       durationS,
       programDateTimeMs: after.pdt - (after.msn - msn) * durationS * 1_000,
       isGap: true,
@@ -108,21 +105,21 @@ export class LiveRendition {
     const media = entry.gap || part === undefined || part.bytes === 0 ? null : part;
     return attributeTag('EXT-X-PART', {
       DURATION: seconds(this.partDurationS(entry)),
-      URI: quoted(partUri(entry.epoch, entry.msn, entry.part, media?.writer ?? GAP_WRITER)),
+      URI: quoted(partUri(entry.epoch, entry.msn, entry.part, media?.writer ?? NO_WRITER)),
       INDEPENDENT: media?.independent ? 'YES' : null,
       GAP: media === null ? 'YES' : null,
     });
   }
 
-  /** The part after this one will be named so, if its writer goes on; null when nobody can know. */
-  hintLine(newest: TimelineEntry): string | null {
-    const part = newest.gap ? undefined : newest.renditions[this.name];
-    if (part === undefined || part.bytes === 0 || this.mapUri(newest.epoch) === null) return null;
+  /**
+   * The part after this one, which has its writer if that goes on. A playlist with parts has to name one (rfc8216bis, 4.4.5.3), so
+   * after a gap it names one that never comes.
+   */
+  hintLine(newest: TimelineEntry): string {
+    const part = newest.gap || this.mapUri(newest.epoch) === null ? undefined : newest.renditions[this.name];
+    const writer = part === undefined || part.bytes === 0 ? NO_WRITER : part.writer;
     const [msn, next] = newest.last ? [newest.msn + 1, 0] : [newest.msn, newest.part + 1];
-    return attributeTag('EXT-X-PRELOAD-HINT', {
-      TYPE: 'PART',
-      URI: quoted(partUri(newest.epoch, msn, next, part.writer)),
-    });
+    return attributeTag('EXT-X-PRELOAD-HINT', { TYPE: 'PART', URI: quoted(partUri(newest.epoch, msn, next, writer)) });
   }
 }
 

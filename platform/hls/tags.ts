@@ -30,6 +30,15 @@ export const seconds = (value: number): string => value.toFixed(6);
 /** The whole text: every line ended by a line feed. */
 export const playlistText = (lines: string[]): string => `${['#EXTM3U', ...lines].join('\n')}\n`;
 
+const MINUTE_MS = 60_000;
+/** The minute last written, as text: half the time of a day's playlist would go into Date.toISOString. */
+let minute = { at: Number.NaN, text: '' };
+
 /** EXT-X-PROGRAM-DATE-TIME. @param ms since the epoch */
-export const dateTag = (ms: number): string =>
-  valueTag('EXT-X-PROGRAM-DATE-TIME', new Date(Math.round(ms)).toISOString());
+export function dateTag(ms: number): string {
+  const whole = Math.round(ms);
+  const at = Math.floor(whole / MINUTE_MS);
+  if (at !== minute.at) minute = { at, text: new Date(at * MINUTE_MS).toISOString().slice(0, 17) };
+  const rest = String(whole - at * MINUTE_MS).padStart(5, '0');
+  return `#EXT-X-PROGRAM-DATE-TIME:${minute.text}${rest.slice(0, 2)}.${rest.slice(2)}Z`;
+}

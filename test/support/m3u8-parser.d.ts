@@ -9,7 +9,9 @@ declare module 'm3u8-parser' {
     map?: { uri: string };
     dateTimeString?: string;
     programDateTime?: number;
+    parts?: Part[];
   };
+  export type Part = { uri: string; duration: number; independent?: boolean; gap?: boolean };
   export type Manifest = {
     version: number;
     targetDuration: number;
@@ -20,6 +22,12 @@ declare module 'm3u8-parser' {
     endList?: boolean;
     independentSegments?: boolean;
     segments: Segment[];
+    serverControl?: Record<string, number | boolean>;
+    partInf?: { partTarget: number };
+    skip?: { skippedSegments: number };
+    renditionReports?: { uri: string; lastMsn: number; lastPart?: number }[];
+    /** The segment that is still open. */
+    preloadSegment?: Partial<Segment> & { preloadHints?: { type: string; uri: string }[] };
     playlists?: {
       uri: string;
       timeline: number;

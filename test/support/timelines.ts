@@ -20,7 +20,13 @@ import type {
   StoredRendition,
   StreamRecord,
 } from '../../platform/contract/records.ts';
-import type { RenditionIndex, RenditionPart, TimelineEntry } from '../../platform/contract/timeline.ts';
+import type {
+  BlockSegment,
+  IndexBlock,
+  RenditionIndex,
+  RenditionPart,
+  TimelineEntry,
+} from '../../platform/contract/timeline.ts';
 
 export const WRITER = 'writer0001' as WriterTag;
 export const V360 = 'v360' as RenditionName;
@@ -76,7 +82,7 @@ export type SegmentPlan = {
   epoch: number;
   msn: number;
   term?: number;
-  /** Parts of the segment; default 2. */
+  /** Parts of the segment; default 4. */
   parts?: number;
   /** Renditions that have it; default all. */
   renditions?: RenditionInfo[];
@@ -86,7 +92,7 @@ export type SegmentPlan = {
 
 /** The entries of one closed segment of 2 s. */
 export function segmentEntries(plan: SegmentPlan): TimelineEntry[] {
-  const parts = plan.parts ?? 2;
+  const parts = plan.parts ?? 4;
   const writer = plan.writer ?? WRITER;
   return Array.from({ length: parts }, (_none, part) => {
     const isLast = part === parts - 1;
@@ -123,6 +129,29 @@ export function entriesOf(epoch: number, from: number, to: number): TimelineEntr
   const entries: TimelineEntry[] = [];
   for (let msn = from; msn <= to; msn += 1) entries.push(...segmentEntries({ epoch, msn }));
   return entries;
+}
+
+/** The index block over entries of one epoch. */
+export function blockOf(entries: readonly TimelineEntry[]): IndexBlock {
+  const segments = entries
+    .filter((entry) => entry.last)
+    .map((last): BlockSegment => {
+      const first = entries.find((entry) => entry.msn === last.msn && entry.part === 0) ?? last;
+      const renditions: BlockSegment['renditions'] = {};
+      for (const [name, { segment }] of Object.entries(last.renditions)) {
+        const tfdt = first.renditions[name as RenditionName]?.tfdt ?? 0;
+        if (segment !== undefined) renditions[name as RenditionName] = { ...segment, tfdt };
+      }
+      return { msn: last.msn, pdt: first.pdt, gap: last.gap, last_part: last.part, term: last.term, renditions };
+    });
+  const numbers = segments.map(({ msn }) => msn);
+  return {
+    version: 2,
+    epoch: entries[0]?.epoch ?? 0,
+    first_msn: Math.min(...numbers),
+    last_msn: Math.max(...numbers),
+    segments,
+  };
 }
 
 export const BROADCAST = 'broadcast0000000001' as BroadcastId;
