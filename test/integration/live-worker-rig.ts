@@ -1,15 +1,15 @@
 // A broadcast with everything a live worker needs around it (real Redis, fs store, a ring), and the checks of what it published.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
-import { createLeases } from '../../platform/adapters/leases.ts';
 import { createRecords } from '../../platform/adapters/records.ts';
 import { createRedis } from '../../platform/adapters/redis.ts';
-import { createFsStorage } from '../../platform/adapters/storage-fs.ts';
-import { createTimelineFollower, createTimelineWriter } from '../../platform/adapters/timeline-store.ts';
+import { createTimelineWriter } from '../../platform/adapters/timeline-store.ts';
 import {
   type BroadcastId,
   contentOf,
@@ -22,17 +22,17 @@ import type { LatencyMode } from '../../platform/contract/latency.ts';
 import { indexPrefix, initKey, type ObjectKey, partKey, segmentKey } from '../../platform/contract/object-keys.ts';
 import type { BroadcastRecord, EpochInfo } from '../../platform/contract/records.ts';
 import { timelineKey } from '../../platform/contract/redis-keys.ts';
-import { IndexBlock, TimelineEntry } from '../../platform/contract/timeline.ts';
+import { comparePositions, IndexBlock, TimelineEntry } from '../../platform/contract/timeline.ts';
 import { createLogger, silentLogger } from '../../platform/runtime/log.ts';
-import { createMetrics } from '../../platform/runtime/metrics.ts';
-import { delay } from '../../platform/runtime/waits.ts';
-import { storeOnly } from '../../transcoder/live-media-store.ts';
-import { createLiveWorker, type LiveWorker } from '../../transcoder/live-worker.ts';
+import { delay, repeat } from '../../platform/runtime/waits.ts';
+import type { LiveWorker } from '../../transcoder/live-worker.ts';
+import { startWorker, storeOf, type WorkerPlace } from './live-worker-parts.ts';
 import { TestRing } from './live-worker-ring.ts';
 
 const run = promisify(execFile);
 /** HEADWATER_TEST_LOG=1 shows what the workers say. */
-const log = process.env['HEADWATER_TEST_LOG'] === '1' ? createLogger('debug', {}) : silentLogger;
+const isLoud = process.env['HEADWATER_TEST_LOG'] === '1';
+const log = isLoud ? createLogger('debug', {}) : silentLogger;
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** A worker on its own connection, as a process of its own would have it. */
@@ -44,6 +44,22 @@ export type RigWorker = {
   hotJob(): Promise<void>;
   abort: AbortController;
   close(): Promise<void>;
+};
+
+export type WorkerProcess = {
+  pid: number;
+  /** The job is over. */
+  ended: Promise<void>;
+  signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
+  stop(): Promise<void>;
+};
+
+export type NameWatch = {
+  /** Longest time between two parts named, the second one after `since` (performance.now()). Unit: ms. */
+  longest(since?: number): number;
+  /** When the newest part was named (performance.now()). */
+  lastAt(): number;
+  stop(): Promise<void>;
 };
 
 export class LiveRig {
@@ -64,7 +80,7 @@ export class LiveRig {
     this.folder = folder;
     this.redisUrl = redisUrl;
     this.redis = createRedis(redisUrl, silentLogger);
-    this.storage = createFsStorage(join(folder, 'store'));
+    this.storage = storeOf(folder);
     this.records = createRecords(this.storage, this.redis, silentLogger);
     this.timeline = createTimelineWriter(this.redis);
   }
@@ -106,48 +122,48 @@ export class LiveRig {
     await this.storage.close();
   }
 
+  #place(): WorkerPlace {
+    const { redisUrl, folder, ringUrl } = this;
+    return { redisUrl, folder, ringUrl, secret: this.ring.secret, ingest: this.#node };
+  }
+
   async worker(): Promise<RigWorker> {
-    const redis = createRedis(this.redisUrl, silentLogger);
-    await redis.start();
-    const follower = createTimelineFollower(redis, silentLogger);
-    await follower.start();
-    const node = { id: this.#node, role: 'ingest', url: this.ringUrl, public_url: null, private_url: '' } as const;
-    const info = { ...node, state: 'healthy', started_at: 0, pid: 0, version: '', load: {} } as const;
-    const config = {
-      node: newId<NodeId>(),
-      internalSecret: this.ring.secret,
-      livePreset: 'ultrafast',
-      liveMaxRungs: 2,
-    };
-    const worker = createLiveWorker(config, {
-      storage: this.storage,
-      media: storeOnly(this.storage),
-      follower,
-      pictures: () => ({ segmentClosed: () => undefined, finish: async () => undefined }),
-      announce: async () => undefined,
-      records: createRecords(this.storage, redis, silentLogger),
-      leases: createLeases(redis, silentLogger),
-      timeline: createTimelineWriter(redis),
-      redis: redis.client,
-      registry: { nodes: () => [info] },
-      log: silentLogger,
-      metrics: createMetrics(false),
-    });
-    await worker.start();
+    const { node, worker, close } = await startWorker(this.#place());
     const abort = new AbortController();
     const handle = (term: number, place: 'leader' | 'hot') =>
       worker.handle({ version: 1, broadcast_id: this.broadcast, term, place }, { signal: abort.signal, log });
     return {
       worker,
       abort,
-      node: config.node,
+      node,
       job: (term) => handle(term, 'leader'),
       hotJob: () => handle(0, 'hot'),
-      async close() {
-        await worker.close();
-        await follower.close();
-        await redis.close();
+      close,
+    };
+  }
+
+  /**
+   * A worker in a process of its own; resolves when it has begun the job.
+   * @param script built from live-worker-process.ts
+   */
+  async process(script: string, term: number, place: 'leader' | 'hot' = 'leader'): Promise<WorkerProcess> {
+    const job = { version: 1, broadcast_id: this.broadcast, term, place };
+    const argument = JSON.stringify({ place: this.#place(), job, isLoud });
+    const child = spawn(process.execPath, [script, argument], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: child.stdout });
+    const started = once(lines, 'line');
+    const ended = new Promise<void>((resolve) => lines.on('line', (line) => line === 'ended' && resolve()));
+    const closed = once(child, 'close');
+    if (isLoud) lines.on('line', (line) => process.stderr.write(`${line}\n`));
+    await started;
+    return {
+      ended,
+      signal: (name) => void child.kill(name),
+      async stop() {
+        child.kill('SIGKILL');
+        await closed;
       },
+      pid: child.pid ?? 0,
     };
   }
 
@@ -186,6 +202,27 @@ export class LiveRig {
     const { body } = await this.storage.read(key);
     expect({ key, bytes: body.length, hash: sha256(body) }).toEqual({ key, bytes, hash });
     return body;
+  }
+
+  /** Looks on from now: when each part was named, by the clock of this process, over a Redis that comes and goes. */
+  watchNames(): NameWatch {
+    const named: { entry: TimelineEntry; at: number }[] = [];
+    const watching = repeat(
+      10,
+      async () => {
+        const entries = await this.entries();
+        const last = named.at(-1)?.entry;
+        const isNew = (entry: TimelineEntry) => last === undefined || comparePositions(entry, last) > 0;
+        for (const entry of entries.filter(isNew)) named.push({ entry, at: performance.now() });
+      },
+      () => undefined,
+    );
+    const gaps = (since: number) => named.slice(1).map(({ at }, i) => (at < since ? 0 : at - (named[i]?.at ?? at)));
+    return {
+      longest: (since = 0) => Math.round(Math.max(0, ...gaps(since))),
+      lastAt: () => named.at(-1)?.at ?? 0,
+      stop: () => watching.close(),
+    };
   }
 
   /**
