@@ -26,6 +26,17 @@ test.each([
   expect(config({ HEADWATER_INTERNAL_SECRET, ...env }).privateHost).toBe(host);
 });
 
+test('RTMPS needs its certificate and its key', () => {
+  const tls = { HEADWATER_INTERNAL_SECRET, HEADWATER_RTMPS_PORT: '1936' };
+  expect(config({ HEADWATER_INTERNAL_SECRET }).rtmps).toBeNull();
+  expect(() => config(tls)).toThrow('HEADWATER_TLS_CERT');
+  expect(() => config({ ...tls, HEADWATER_TLS_CERT: 'a.crt' })).toThrow('HEADWATER_TLS_KEY');
+  expect(config({ ...tls, HEADWATER_TLS_CERT: 'a.crt', HEADWATER_TLS_KEY: 'a.key' }).rtmps).toEqual({
+    port: 1936,
+    files: { cert: 'a.crt', key: 'a.key' },
+  });
+});
+
 test('one application under its spellings', () => {
   for (const app of ['live', 'live/', '/live', 'live?token=1']) expect(applicationOf(app)).toBe('live');
   expect(applicationOf('live/more')).not.toBe('live');

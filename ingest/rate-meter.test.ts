@@ -17,3 +17,12 @@ test('silence lets the rate fall to nothing', () => {
   expect(meter.bitsPerSecond(4_000)).toBe(2_000_000);
   expect(meter.bitsPerSecond(7_000)).toBe(0);
 });
+
+test('over the whole window a burst at the start counts little', () => {
+  const meter = new RateMeter(0, 10);
+  meter.add(1_000_000, 500);
+  expect(meter.bitsPerSecond(1_000)).toBe(8_000_000);
+  expect(meter.bitsPerWindow(1_000)).toBe(800_000);
+  for (let second = 1; second < 10; second++) meter.add(1_000_000, second * 1_000);
+  expect(meter.bitsPerWindow(9_500)).toBe(8_000_000);
+});

@@ -24,6 +24,8 @@ const bodyText = (found: RingFrame): string => {
   const skip = found.kind === RING_KINDS.video ? 5 : found.kind === RING_KINDS.audio ? 2 : 0;
   return Buffer.from(found.payload).subarray(skip).toString();
 };
+const wordOf = ({ kind, arrival }: RingFrame): string | null =>
+  kind === RING_KINDS.end ? 'end' : kind === RING_KINDS.away ? `away ${arrival}` : null;
 /** What a reader has to itself right now, as text; `end` for the end frame. */
 async function drain(reader: RingReader): Promise<string[]> {
   const decoder = new RingDecoder();
@@ -34,7 +36,7 @@ async function drain(reader: RingReader): Promise<string[]> {
     setImmediate(() => soon.abort());
     const chunk = await next;
     if (typeof chunk === 'string') return chunk === 'closed' && soon.signal.aborted ? seen : [...seen, `(${chunk})`];
-    for (const found of decoder.push(chunk.bytes)) seen.push(found.kind === RING_KINDS.end ? 'end' : bodyText(found));
+    for (const found of decoder.push(chunk.bytes)) seen.push(wordOf(found) ?? bodyText(found));
   }
 }
 const from = (ring: Ring, start: RingStart) => drain(ring.open(start));
@@ -136,6 +138,63 @@ describe('sessions and headers', () => {
   });
 });
 
+describe('nobody publishes', () => {
+  const AWAY = 'away 1002000';
+  const left = (): Ring => {
+    const ring = filled(2);
+    ring.leave(1_002_000);
+    return ring;
+  };
+
+  test('readers are told once, whoever comes later too', async () => {
+    const ring = filled(2);
+    const reader = ring.open({ from: 'live' });
+    await drain(reader);
+    ring.leave(1_002_000);
+    ring.leave(1_003_000);
+    expect(await drain(reader)).toEqual([AWAY]);
+    expect((await from(ring, { from: 'start' })).slice(-2)).toEqual(['f1', AWAY]);
+    expect(await from(ring, { session: S1, tag: 7 })).toEqual([S1, 'vh', 'ah', 'f1', AWAY]);
+    // Behind everything, the away frame among it.
+    expect(await from(ring, { session: S1, tag: 8 })).toEqual([S1, 'vh', 'ah', AWAY]);
+    expect(await from(ring, { session: S1, tag: 9 })).toEqual([S1, 'vh', 'ah', AWAY]);
+  });
+
+  test('the next session follows, and who comes then still reads of the absence before it', async () => {
+    const ring = left();
+    const reader = ring.open({ session: S1, tag: 8 });
+    await drain(reader);
+    ring.beginSession(S2, 1_009_000);
+    ring.push(videoHeader('vh2'), 1_009_000);
+    ring.push(key(0, 'k'), 1_009_000);
+    expect(await drain(reader)).toEqual([S2, 'vh2', 'k']);
+    expect((await from(ring, { from: 'start' })).slice(-4)).toEqual([AWAY, S2, 'vh2', 'k']);
+    expect(await from(ring, { from: 'live' })).toEqual([S2, 'vh2', 'k']);
+    expect(await from(ring, { session: S1, tag: 9 })).toEqual([S2, 'vh2', 'k']);
+  });
+
+  test('the end follows', async () => {
+    const ring = left();
+    ring.end();
+    expect((await from(ring, { from: 'live' })).slice(-3)).toEqual([AWAY, 'end', '(ended)']);
+  });
+
+  test('a ring that never had media tells it as well', async () => {
+    const ring = new Ring({ ms: 30_000, bytes: 1_000 });
+    ring.leave(0);
+    ring.beginSession(S1, 0);
+    ring.leave(1_002_000);
+    expect(await from(ring, { from: 'live' })).toEqual([S1, AWAY]);
+  });
+
+  test('a newer publisher, or the one that stood by, follows without it', async () => {
+    const ring = filled(1);
+    ring.beginSession(S2, 1_001_000);
+    ring.push(key(0, 'k'), 1_001_000);
+    expect(await from(ring, { session: S1, tag: 4 })).toEqual([S1, 'vh', 'ah', 'f0', S2, 'k']);
+  });
+});
+
 describe('what is dropped', () => {
   test('whole groups older than the limit, never the rest of one', async () => {
     const ring = filled(10, { ms: 3_000, bytes: 1_000_000 });
@@ -151,6 +210,18 @@ describe('what is dropped', () => {
       expect(ring.bytes).toBeLessThanOrEqual(10_000);
     }
     expect(ring.bytes).toBeGreaterThan(8_000);
+  });
+  test('twenty streams of 1 Mbit/s hold half a minute each and no more', () => {
+    const rings = Array.from({ length: 20 }, () => new Ring({ ms: 30_000, bytes: 256 * 1024 ** 2 }));
+    const body = 'x'.repeat(1_000_000 / 8 / 25);
+    for (const ring of rings) ring.beginSession(S1, 0);
+    for (let i = 0; i < 25 * 60; i++) {
+      for (const ring of rings) ring.push(i % 50 === 0 ? key(i * 40, body) : frame(i * 40, body), i * 40);
+    }
+    const held = rings.reduce((sum, ring) => sum + ring.bytes, 0);
+    // 30 s, back to a key frame at most 2 s before; headers are the rest.
+    expect(held).toBeGreaterThan(20 * 30 * 125_000);
+    expect(held).toBeLessThan(20 * 32 * 126_000);
   });
   test('one group above the cap goes as a whole; readers begin at the next key frame', async () => {
     const ring = new Ring({ ms: 30_000, bytes: 5_000 });

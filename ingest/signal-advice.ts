@@ -13,8 +13,8 @@ export type Findings = Pick<
   isJudged: boolean;
   /** Nothing came for this long. Unit: ms. */
   silentMs: number;
-  /** Since the first media. Unit: ms. */
-  ageMs: number;
+  /** Since the first media; null before it. Unit: ms. */
+  ageMs: number | null;
   /** What the encoder says it sends; null: it does not say. */
   declaredFrameRate: number | null;
   hasReordering: boolean;
@@ -43,7 +43,7 @@ const CODEC_NAMES: Record<string, string> = {
 
 /** `starving`: viewers see it stall, or will. `unknown`: too early to say. */
 export function healthOf(found: Findings): StreamSignal['health'] {
-  if (found.ageMs === 0) return 'unknown';
+  if (found.ageMs === null) return 'unknown';
   if (found.silentMs > STARVING_MS || !isVideoUsable(found) || !isAudioUsable(found)) return 'starving';
   if (!found.isJudged) return 'unknown';
   return found.speed < SLOW_SPEED ? 'starving' : 'healthy';
@@ -63,7 +63,7 @@ const rounded = (value: number): number => Math.round(value * 10) / 10;
 
 function urgent(found: Findings): string[] {
   const advice: string[] = [];
-  if (found.ageMs === 0) return advice;
+  if (found.ageMs === null) return advice;
   if (found.silentMs > STARVING_MS)
     advice.push('The encoder is connected but sends nothing. Check that it is running and that its network is up.');
   if (!isVideoUsable(found))
@@ -84,7 +84,7 @@ function urgent(found: Findings): string[] {
 function encoding(found: Findings, mode: LatencyMode): string[] {
   const advice: string[] = [];
   const { declaredFrameRate, frame_rate, gop_s } = found;
-  if (found.audio_codec === null && found.ageMs > SOUND_EXPECTED_MS)
+  if (found.audio_codec === null && (found.ageMs ?? 0) > SOUND_EXPECTED_MS)
     advice.push(
       'No sound arrives. In OBS check that an audio source is active in the Audio Mixer and that Settings > Output > Streaming > Audio Track is the one in use.',
     );

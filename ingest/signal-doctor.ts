@@ -126,7 +126,7 @@ export class SignalDoctor {
       video_codec: this.videoCodec,
       audio_codec: this.audioCodec,
       silentMs: now - this.lastAt,
-      ageMs: this.firstAt === null ? 0 : now - this.firstAt,
+      ageMs: this.firstAt === null ? null : now - this.firstAt,
       declaredFrameRate: this.declaredFrameRate,
       hasReordering: this.compositions.size > 1,
       isIrregular: now - this.irregularAt < IRREGULAR_MS || isUneven(this.frames),

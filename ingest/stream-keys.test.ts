@@ -10,6 +10,7 @@ const BOB = 'streamOfBob12345678901' as StreamId;
 /** A Redis that holds what the test says, or is away. */
 function source() {
   const state = {
+    now: 1_000_000,
     marker: '1' as string | null,
     hash: {} as Record<string, string>,
     isAway: false,
@@ -29,6 +30,7 @@ function source() {
       },
     },
     silentLogger,
+    () => state.now,
   );
   return { state, keys };
 }
@@ -109,4 +111,32 @@ test('listeners hear of changes, not of reads', async () => {
   await keys.reload();
   await keys.reload();
   expect(changes).toBe(2);
+});
+
+test('a key is the primary or the backup one, in either way of writing', async () => {
+  const { state, keys } = source();
+  state.hash = { [hashKey('a')]: ALICE, [hashKey('b')]: `${ALICE}:primary:0`, [hashKey('c')]: `${ALICE}:backup:0` };
+  await keys.reload();
+  expect(keys.find('a')?.key).toBe('primary');
+  expect(keys.find('b')?.key).toBe('primary');
+  expect(keys.find('c')).toEqual({ stream: ALICE, key: 'backup', hash: hashKey('c') });
+});
+
+test('a rotated key is accepted until its time, and its publisher is told of then, also while Redis is away', async () => {
+  const { state, keys } = source();
+  let changes = 0;
+  keys.onChange(() => {
+    changes += 1;
+  });
+  state.hash = { [hashKey('old')]: `${ALICE}:primary:1060000`, [hashKey('new')]: `${ALICE}:primary:0` };
+  await keys.reload();
+  expect(keys.find('old')?.stream).toBe(ALICE);
+  expect(keys.holds(hashKey('old'), ALICE)).toBe(true);
+  state.now = 1_060_000;
+  expect(keys.find('old')).toBeNull();
+  expect(keys.holds(hashKey('old'), ALICE)).toBe(false);
+  state.isAway = true;
+  await keys.reload();
+  expect(changes).toBe(2);
+  expect(keys.find('new')?.stream).toBe(ALICE);
 });
