@@ -3,7 +3,7 @@ import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.
 import type { ContentId, WriterTag } from '../platform/contract/ids.ts';
 import { imageKey, livePictureKey, type ObjectKey } from '../platform/contract/object-keys.ts';
 import type { AssetRecord, BroadcastRecord } from '../platform/contract/records.ts';
-import { cutStoryboard } from '../platform/hls/storyboard.ts';
+import { cutStoryboard, PICTURE_EVERY_S, pictureStep } from '../platform/hls/storyboard.ts';
 import { MediaUnknown } from './errors.ts';
 import type { Shown } from './playback.ts';
 import { isRecorded, newestEpoch } from './playback-info.ts';
@@ -28,9 +28,7 @@ const JPEG = 'image/jpeg';
 const VTT = 'text/vtt; charset=utf-8';
 /** Writer of a broadcast's sheets and storyboard (object-keys.ts). */
 const LIVE_WRITER = 'live' as WriterTag;
-/** A live worker cuts one picture in this much media. Unit: s. */
-const PICTURE_EVERY_S = 10;
-/** Places that are tried before there is no picture. */
+/** A worker that is busy leaves pictures out, and the newest may not be stored yet: so many places are tried. */
 const MOST_TRIED = 3;
 
 export function createImages(deps: ImagesDeps): Images {
@@ -48,14 +46,13 @@ export function createImages(deps: ImagesDeps): Images {
 }
 
 async function ofStream(deps: ImagesDeps, broadcast: BroadcastRecord | null, name: string): Promise<ImageAnswer> {
-  const isPicture = name === 'thumbnail.jpg' || name === 'poster.jpg';
-  if (broadcast === null || newestEpoch(broadcast) === null || !isPicture) throw new MediaUnknown('picture yet');
+  if (broadcast === null || newestEpoch(broadcast) === null || name.startsWith('storyboard'))
+    throw new MediaUnknown('picture yet');
+  const { content_id: content } = broadcast;
   const { timeline } = await deps.windows.open(broadcast);
   const numbers = [...timeline.segments()].filter(({ isGap }) => !isGap).map(({ msn }) => msn);
-  const step = stepOf(broadcast);
-  const marked = numbers.filter((msn) => msn % step === 0).reverse();
-  const first = broadcast.epochs[0]?.msn0 ?? 0;
-  const key = await firstStored(deps, broadcast.content_id, [...marked.slice(0, MOST_TRIED - 1), first]);
+  const newest = marked(numbers, broadcast).slice(-MOST_TRIED).reverse();
+  const key = await firstStored(deps, [...newest.map((msn) => livePictureKey(content, msn)), posterKey(content)]);
   return { key, type: JPEG, cache: broadcast.status === 'ended' ? CACHE.image : LIVE_CACHE };
 }
 
@@ -66,29 +63,32 @@ async function ofRecorded(deps: ImagesDeps, asset: AssetRecord, name: string): P
     return { key: imageKey(content, name, LIVE_WRITER), type: typeOf(name), cache: CACHE.image };
   }
   const { broadcast, segments } = await deps.recordings.open(asset);
-  const numbers = segments.map(({ segment }) => segment.msn);
-  const key = await firstStored(deps, content, thumbnailPlaces(numbers, stepOf(broadcast)));
-  return { key, type: JPEG, cache: CACHE.image };
+  const own = clipPlaces(
+    segments.map(({ segment }) => segment.msn),
+    broadcast,
+  ).map((msn) => livePictureKey(content, msn));
+  const keys = range === null ? [posterKey(content), ...own] : [...own, posterKey(content)];
+  return { key: await firstStored(deps, keys), type: JPEG, cache: CACHE.image };
 }
 
 /** The first pictures at or after the start; else the one before it, which shows what leads into a short clip. */
-export function thumbnailPlaces(numbers: readonly number[], step: number): number[] {
+function clipPlaces(numbers: readonly number[], broadcast: BroadcastRecord): number[] {
   const [first] = numbers;
   if (first === undefined) return [];
-  const marked = numbers.filter((msn) => msn % step === 0).slice(0, MOST_TRIED - 1);
-  return [...marked, Math.floor(first / step) * step, first].slice(0, MOST_TRIED + 1);
+  const step = stepOf(broadcast);
+  return [...marked(numbers, broadcast).slice(0, MOST_TRIED), Math.floor(first / step) * step, first];
 }
 
-/** Segments from one live picture to the next. */
-const stepOf = ({ epochs }: BroadcastRecord): number =>
-  Math.max(1, Math.round(PICTURE_EVERY_S / (epochs[0]?.target_duration ?? PICTURE_EVERY_S)));
+/** Numbers whose segments should have a picture. */
+const marked = (numbers: readonly number[], broadcast: BroadcastRecord): number[] =>
+  numbers.filter((msn) => msn % stepOf(broadcast) === 0);
+const stepOf = ({ epochs }: BroadcastRecord): number => pictureStep(epochs[0]?.target_duration ?? PICTURE_EVERY_S);
+/** The first picture of a broadcast that is more than black. */
+const posterKey = (content: ContentId): ObjectKey => imageKey(content, 'poster.jpg', LIVE_WRITER);
 
-/** The first of these live pictures that the store has. */
-async function firstStored({ storage }: ImagesDeps, content: ContentId, numbers: number[]): Promise<ObjectKey> {
-  for (const msn of new Set(numbers)) {
-    const key = livePictureKey(content, msn);
-    if (await isStored(storage, key)) return key;
-  }
+/** The first of these that the store has. */
+async function firstStored({ storage }: ImagesDeps, keys: readonly ObjectKey[]): Promise<ObjectKey> {
+  for (const key of new Set(keys)) if (await isStored(storage, key)) return key;
   throw new MediaUnknown('picture yet');
 }
 

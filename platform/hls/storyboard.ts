@@ -1,4 +1,11 @@
-// Storyboards: WebVTT whose cues name a rectangle of a sheet of pictures; read and cut for clips.
+// Pictures of broadcasts and storyboards: which segments have a picture, and WebVTT whose cues name a rectangle of a sheet, cut for clips.
+
+/** Media from one live picture to the next. Unit: s. */
+export const PICTURE_EVERY_S = 10;
+
+/** Segments whose number is a multiple of this have a live picture, and the first one of a broadcast has. */
+export const pictureStep = (targetDurationS: number): number =>
+  Math.max(1, Math.round(PICTURE_EVERY_S / targetDurationS));
 
 const CUE = /^(\d{2,}):(\d{2}):(\d{2})\.(\d{3}) --> (\d{2,}):(\d{2}):(\d{2})\.(\d{3})/;
 
