@@ -1,45 +1,66 @@
-// The player's face: media-chrome's elements around one <video>, with menus for quality, speed, audio and captions.
+// The player's face: media-chrome's elements around one <video>, our seek bar, menus for quality, speed, audio and captions, and what is said over the picture.
 import 'media-chrome';
 import 'media-chrome/menu';
-import { el, icon } from './dom.ts';
-import type { Playback } from './playback.ts';
+import { el, icon, setText } from './dom.ts';
+import { formatDuration } from './format.ts';
+import { Playback } from './playback.ts';
+import type { PlaybackState } from './playback-state.ts';
+import { createSeekBar, type SeekBar } from './seek-bar.ts';
+import { placeLabel } from './seek-scale.ts';
+import { createStatsPanel, type StatsPanel } from './stats-panel.ts';
+import type { StoryPicture } from './storyboard.ts';
 
 export type Controls = {
   /** The whole player, to be put on the page. */
   root: HTMLElement;
-  video: HTMLVideoElement;
-  /** Gives the menus their lists and live mode its edge; call once, before the root is on the page. */
-  bind(playback: Playback): void;
+  /** Shows what playback says of itself; a few times a second. */
+  update(state: PlaybackState): void;
+  /** Pictures for the seek bar. */
+  setPictures(pictures: StoryPicture[]): void;
   /** Shows a short word over the picture; empty text takes it away. */
   say(text: string): void;
-  /** Offers sound after a muted start. */
-  offerSound(): void;
+  /** Says over the picture that the broadcaster is gone for the moment. */
+  showAway(isAway: boolean): void;
+  /** A button over the picture; null takes it away. */
+  offer(text: string | null, onTaken?: () => void): void;
 };
 
 export type ControlsOptions = { isLive: boolean; title: string; posterUrl: string | null; isEmbed: boolean };
 
 const GEAR =
   'M19.4 13a7.6 7.6 0 0 0 0-2l2-1.6a.5.5 0 0 0 .1-.6l-1.9-3.3a.5.5 0 0 0-.6-.2l-2.4 1a7.3 7.3 0 0 0-1.7-1l-.4-2.5a.5.5 0 0 0-.5-.4h-3.8a.5.5 0 0 0-.5.4l-.3 2.5a7.3 7.3 0 0 0-1.8 1l-2.3-1a.5.5 0 0 0-.6.2L2.7 8.8a.5.5 0 0 0 .1.6l2 1.6a7.6 7.6 0 0 0 0 2l-2 1.6a.5.5 0 0 0-.1.6l1.9 3.3c.1.2.4.3.6.2l2.4-1a7.3 7.3 0 0 0 1.7 1l.4 2.5c0 .2.2.4.5.4h3.8c.2 0 .4-.2.5-.4l.3-2.5a7.3 7.3 0 0 0 1.8-1l2.3 1c.2.1.5 0 .6-.2l1.9-3.3a.5.5 0 0 0-.1-.6zM12 15.5a3.5 3.5 0 1 1 0-7 3.5 3.5 0 0 1 0 7z';
+const BARS = 'M4 20h3v-8H4zm6.5 0h3V4h-3zM17 20h3V9h-3z';
 
-/** Media within this distance of the followed position counts as live. Unit: s. */
-const LIVE_SLACK_S = 4;
-const LIVE_SEEK_OFFSET_S = 6;
-
-/** Builds the player for one source; nothing loads yet. */
-export function createControls(options: ControlsOptions): Controls {
+/** The <video> that a playback and its controls share. */
+export function createVideo(title: string): HTMLVideoElement {
   const video = document.createElement('video');
   for (const name of ['playsinline', 'crossorigin']) video.setAttribute(name, '');
   video.setAttribute('slot', 'media');
-  video.setAttribute('aria-label', options.title || 'Video');
+  video.setAttribute('aria-label', title || 'Video');
+  return video;
+}
+
+type Parts = {
+  bar: SeekBar;
+  stats: StatsPanel;
+  /** `-1:23` behind live, `1:23 / 9:56` in a video. */
+  place: HTMLElement;
+  live: HTMLButtonElement;
+  statsButton: HTMLElement;
+};
+
+/** Builds the player for one playback; nothing loads yet. */
+export function createControls(video: HTMLVideoElement, playback: Playback, options: ControlsOptions): Controls {
   const word = el('div', { class: 'word', role: 'status', 'aria-live': 'polite', hidden: true });
-  const sound = el('button', { class: 'sound', type: 'button', hidden: true }, 'Tap for sound');
+  const offer = el('button', { class: 'offer', type: 'button', hidden: true });
+  const away = awayCard();
   const items = menuItems(options.isLive);
+  const parts = createParts(video, playback);
   const root = el(
     'media-controller',
     {
-      class: options.isLive ? 'player is-live' : 'player',
+      class: 'player',
       defaultstreamtype: options.isLive ? 'live' : 'on-demand',
-      seektoliveoffset: String(LIVE_SEEK_OFFSET_S),
       autohide: '3',
     },
     video,
@@ -49,30 +70,87 @@ export function createControls(options: ControlsOptions): Controls {
     options.isEmbed ? embedBar(options) : null,
     el('media-loading-indicator', { slot: 'centered-chrome', noautohide: true, loadingdelay: '300' }),
     el('div', { slot: 'centered-chrome', class: 'centre' }, el('media-play-button', { class: 'big', notooltip: true })),
-    el('div', { class: 'over' }, word, sound),
+    away,
+    el('div', { class: 'over' }, word, offer),
+    parts.stats.root,
     settingsMenu(Object.values(items)),
-    controlBar(options.isLive),
+    controlBar(parts),
   );
-  sound.addEventListener('click', () => {
-    video.muted = false;
-    sound.hidden = true;
+  root.addEventListener('keydown', (event) => {
+    if (event.key === 'i' && !event.ctrlKey && !event.metaKey && !event.altKey) parts.stats.toggle();
   });
-  video.addEventListener('volumechange', () => {
-    if (!video.muted) sound.hidden = true;
-  });
+  if (Playback.usesHlsJs) bindMenus(video, playback, options.isLive, items);
+  let onTaken: (() => void) | undefined;
+  offer.addEventListener('click', () => onTaken?.());
   return {
     root,
-    video,
-    bind: (playback) => bind(video, playback, options.isLive, items),
+    update: (state) => update(root, parts, playback, state),
+    setPictures: (pictures) => parts.bar.setPictures(pictures),
     say(text) {
       word.hidden = text === '';
-      if (word.textContent !== text) word.textContent = text;
+      setText(word, text);
     },
-    offerSound() {
-      sound.hidden = false;
+    showAway(isAway) {
+      root.classList.toggle('is-away', isAway);
+      if (away.hidden === isAway) away.hidden = !isAway;
+    },
+    offer(text, taken) {
+      onTaken = taken;
+      offer.hidden = text === null;
+      setText(offer, text ?? '');
     },
   };
 }
+
+function createParts(video: HTMLVideoElement, playback: Playback): Parts {
+  const statsButton = el(
+    'button',
+    {
+      type: 'button',
+      class: 'bar-button',
+      'aria-label': 'Statistics',
+      'aria-pressed': 'false',
+      title: 'Statistics (i)',
+    },
+    icon(BARS, ''),
+  );
+  const live = document.createElement('button');
+  live.type = 'button';
+  live.className = 'live-button';
+  live.textContent = 'Live';
+  live.addEventListener('click', () => playback.seekToLive());
+  const stats = createStatsPanel((isOpen) => {
+    statsButton.setAttribute('aria-pressed', String(isOpen));
+    if (isOpen) stats.update(playback.state());
+  });
+  statsButton.addEventListener('click', () => stats.toggle());
+  return { bar: createSeekBar(video, playback), stats, place: el('span', { class: 'place' }), live, statsButton };
+}
+
+function update(root: HTMLElement, parts: Parts, playback: Playback, state: PlaybackState): void {
+  const range = playback.range();
+  const isLive = range?.isLive ?? state.isLive;
+  const isAtEdge = isLive && state.isFollowing && !state.paused;
+  root.classList.toggle('is-live', isLive);
+  parts.bar.update();
+  parts.stats.update(state);
+  parts.live.hidden = !isLive;
+  parts.live.classList.toggle('is-on', isAtEdge);
+  parts.live.setAttribute('aria-label', isAtEdge ? 'Playing live' : 'Go to live');
+  if (range === null) return;
+  const place = placeLabel(state.currentTime, range);
+  if (isLive) setText(parts.place, state.isFollowing ? '' : place);
+  else setText(parts.place, `${place} / ${formatDuration(range.endS - range.startS)}`);
+}
+
+const awayCard = (): HTMLElement =>
+  el(
+    'div',
+    { class: 'away', role: 'status', 'aria-live': 'polite', hidden: true },
+    el('div', { class: 'ripple', 'aria-hidden': 'true' }, el('i'), el('i'), el('i')),
+    el('strong', {}, 'The broadcaster is reconnecting'),
+    el('span', {}, 'The stream goes on here by itself.'),
+  );
 
 type MenuItems = { quality: HTMLElement; speed: HTMLElement; audio: HTMLElement; captions: HTMLElement };
 
@@ -109,37 +187,37 @@ const embedBar = (options: ControlsOptions): HTMLElement =>
     el('span', { class: 'embed-title' }, options.title),
   );
 
-function controlBar(isLive: boolean): HTMLElement {
-  return el(
+const controlBar = ({ bar, live, place, statsButton }: Parts): HTMLElement =>
+  el(
     'div',
     { class: 'bars' },
-    el('media-time-range', {}),
+    bar.root,
     el(
       'media-control-bar',
       {},
       el('media-play-button', {}),
       el('media-seek-backward-button', { seekoffset: '10' }),
-      isLive ? null : el('media-seek-forward-button', { seekoffset: '10', class: 'wide' }),
+      el('media-seek-forward-button', { seekoffset: '10', class: 'wide' }),
       el('media-mute-button', {}),
       el('media-volume-range', { class: 'wide' }),
-      isLive ? el('media-live-button', {}) : el('media-time-display', { showduration: true }),
+      live,
+      place,
       el('span', { class: 'spacer' }),
       el('media-captions-button', { class: 'captions' }),
+      statsButton,
       el('media-settings-menu-button', {}, icon(GEAR, 'icon')),
       el('media-pip-button', { class: 'medium' }),
       el('media-fullscreen-button', {}),
     ),
   );
-}
 
-function bind(video: HTMLVideoElement, playback: Playback, isLive: boolean, items: MenuItems): void {
+function bindMenus(video: HTMLVideoElement, playback: Playback, isLive: boolean, items: MenuItems): void {
   const define = (name: string, get: () => unknown): void => {
     Object.defineProperty(video, name, { configurable: true, get });
   };
   define('targetLiveWindow', () =>
     isLive && !Number.isFinite(video.duration) ? Number.POSITIVE_INFINITY : Number.NaN,
   );
-  define('liveEdgeStart', () => liveEdgeStart(video, playback));
   const { renditions, audioTracks } = playback;
   define('videoRenditions', () => renditions);
   define('audioTracks', () => audioTracks);
@@ -154,11 +232,4 @@ function bind(video: HTMLVideoElement, playback: Playback, isLive: boolean, item
     items.captions.hidden = !hasCaptions;
   };
   for (const type of ['addtrack', 'removetrack']) video.textTracks.addEventListener(type, showCaptions);
-}
-
-/** From here on media counts as live; NaN when it is not (any more). */
-function liveEdgeStart(video: HTMLVideoElement, playback: Playback): number {
-  const { seekable } = video;
-  if (Number.isFinite(video.duration) || seekable.length === 0) return Number.NaN;
-  return seekable.end(seekable.length - 1) - playback.targetLatencyS - LIVE_SLACK_S;
 }

@@ -16,7 +16,7 @@ export function el(tag: string, attributes: Attributes = {}, ...children: (Node 
   return element;
 }
 
-/** A drawing of 24 by 24 made of one path, in the colour of the text around it; hidden from screen readers. */
+/** A drawing of 24 by 24 made of one path, in the colour of the text around it; hidden from screen readers. `slot` may be empty. */
 export function icon(path: string, slot: string): SVGElement {
   const namespace = 'http://www.w3.org/2000/svg';
   const drawing = document.createElementNS(namespace, 'svg');
@@ -25,7 +25,7 @@ export function icon(path: string, slot: string): SVGElement {
     ['aria-hidden', 'true'],
     ['slot', slot],
   ] as const)
-    drawing.setAttribute(name, value);
+    if (value !== '') drawing.setAttribute(name, value);
   const line = document.createElementNS(namespace, 'path');
   line.setAttribute('d', path);
   drawing.append(line);

@@ -23,10 +23,9 @@ type Callbacks<T> = {
   onAbort?: (stats: LoadStats, context: T, network: null) => void;
 };
 
-/** First byte: from an edge that has a substitute; from the last one; from one that may hold the answer back (blocking reload). Unit: ms. */
+/** First byte: from an edge that has a substitute; from the last one. Unit: ms. */
 const FIRST_BYTE_MS = 1_500;
 const LAST_FIRST_BYTE_MS = 8_000;
-const HELD_FIRST_BYTE_MS = 8_000;
 const SILENCE_MS = 4_000;
 /** Rounds over all edges, about 3 s without any answer; after that hls.js decides and the recovery restarts it. */
 const ROUNDS = 4;
@@ -43,11 +42,15 @@ const freshStats = (): LoadStats => ({
   buffering: { start: 0, first: 0, end: 0 },
 });
 
-/** The loader class that hls.js constructs per request. `viewer`: the page's number on media playlists. */
-export function edgeLoader(ring: EdgeRing, viewer: string) {
+/**
+ * The loader class that hls.js constructs per request.
+ * @param viewer the page's number on media playlists
+ * @param heldMs longest wait for the first byte of a playlist that may be held back (blocking reload)
+ */
+export function edgeLoader(ring: EdgeRing, viewer: string, heldMs: () => number) {
   return class<T extends RequestContext> extends EdgeLoader<T> {
     constructor() {
-      super(ring, viewer);
+      super(ring, viewer, heldMs);
     }
   };
 }
@@ -60,10 +63,12 @@ class EdgeLoader<T extends RequestContext> {
   #headers: Headers | null = null;
   readonly #ring: EdgeRing;
   readonly #viewer: string;
+  readonly #heldMs: () => number;
 
-  constructor(ring: EdgeRing, viewer: string) {
+  constructor(ring: EdgeRing, viewer: string, heldMs: () => number) {
     this.#ring = ring;
     this.#viewer = viewer;
+    this.#heldMs = heldMs;
   }
 
   load(context: T, _config: unknown, callbacks: Callbacks<T>): void {
@@ -128,8 +133,8 @@ class EdgeLoader<T extends RequestContext> {
     return {
       signal,
       headers,
-      firstByteMs: isHeld ? HELD_FIRST_BYTE_MS : FIRST_BYTE_MS,
-      lastFirstByteMs: LAST_FIRST_BYTE_MS,
+      firstByteMs: isHeld ? this.#heldMs() : FIRST_BYTE_MS,
+      lastFirstByteMs: isHeld ? this.#heldMs() : LAST_FIRST_BYTE_MS,
       silenceMs: SILENCE_MS,
       rounds: ROUNDS,
       onAttempt: (startedAt: number) => {

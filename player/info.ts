@@ -7,18 +7,14 @@ import type { ViewerEvent } from './viewer.ts';
 /** How often the list of edges is read again. Unit: ms. */
 export const EDGES_EVERY_MS = 30_000;
 
+const LIMITS = { firstByteMs: 1_500, lastFirstByteMs: 5_000, silenceMs: 3_000, rounds: 1 };
+
 async function ask(
   ring: EdgeRing,
   path: string,
   signal: AbortSignal,
 ): Promise<{ status: number; body: unknown; base: string }> {
-  const answer = await requestFromEdges(`${ring.bases[0] ?? ''}${path}`, ring, {
-    signal,
-    firstByteMs: 1_500,
-    lastFirstByteMs: 5_000,
-    silenceMs: 3_000,
-    rounds: 1,
-  });
+  const answer = await requestFromEdges(`${ring.bases[0] ?? ''}${path}`, ring, { ...LIMITS, signal });
   const isFound = answer.status === 200;
   const body: unknown = isFound ? JSON.parse(new TextDecoder().decode(answer.bytes)) : null;
   return { status: answer.status, body, base: new URL(answer.url).origin };
@@ -32,6 +28,16 @@ export async function askInfo(ring: EdgeRing, path: string, signal: AbortSignal)
     return status === 200 ? { type: 'answer', info: body as PlaybackInfo } : { type: 'unreachable' };
   } catch {
     return { type: 'unreachable' };
+  }
+}
+
+/** The text at a path; null when there is none or no edge answers. */
+export async function askText(ring: EdgeRing, path: string, signal: AbortSignal): Promise<string | null> {
+  try {
+    const answer = await requestFromEdges(`${ring.bases[0] ?? ''}${path}`, ring, { ...LIMITS, signal });
+    return answer.status === 200 ? new TextDecoder().decode(answer.bytes) : null;
+  } catch {
+    return null;
   }
 }
 

@@ -1,11 +1,11 @@
 // What stands in the player's place while there is nothing to play: a heading, a sentence, a sign of life.
 import type { PlaybackInfo } from '../platform/contract/playback.ts';
 import { el } from './dom.ts';
-import type { View } from './viewer.ts';
+import { hasPlayer, type View } from './viewer.ts';
 
 type Words = { heading: string; text: string; isWaiting: boolean };
 
-const WORDS: Record<Exclude<View, 'live' | 'ending' | 'video'>, Words> = {
+const WORDS: Record<Exclude<View, 'live' | 'ending' | 'video' | 'replay'>, Words> = {
   loading: { heading: '', text: 'Loading', isWaiting: true },
   waiting: {
     heading: 'The stream has not started yet',
@@ -13,8 +13,8 @@ const WORDS: Record<Exclude<View, 'live' | 'ending' | 'video'>, Words> = {
     isWaiting: true,
   },
   ended: {
-    heading: 'The stream has ended',
-    text: 'Thank you for watching. If it goes live again, it begins here by itself.',
+    heading: 'The live has ended',
+    text: 'Thank you for watching. If the stream goes live again, it begins here by itself.',
     isWaiting: false,
   },
   preparing: {
@@ -39,9 +39,17 @@ const WORDS: Record<Exclude<View, 'live' | 'ending' | 'video'>, Words> = {
   },
 };
 
-/** The notice of a view without a player, with the picture of the thing behind it where there is one. */
-export function notice(view: View, info: PlaybackInfo | null, posterUrl: string | null): HTMLElement {
-  const words = WORDS[view === 'live' || view === 'ending' || view === 'video' ? 'loading' : view];
+/**
+ * The notice of a view without a player, with the picture of the thing behind it where there is one.
+ * @param onReplay the viewer wants to see an ended live from its beginning
+ */
+export function notice(
+  view: View,
+  info: PlaybackInfo | null,
+  posterUrl: string | null,
+  onReplay: () => void,
+): HTMLElement {
+  const words = WORDS[hasPlayer(view) ? 'loading' : view];
   return el(
     'div',
     { class: `notice notice-${view}`, role: 'status', 'aria-live': 'polite' },
@@ -53,7 +61,14 @@ export function notice(view: View, info: PlaybackInfo | null, posterUrl: string 
       words.heading === '' ? null : el('h2', {}, words.heading),
       el('p', {}, words.text),
       view === 'waiting' && info?.title ? el('p', { class: 'notice-title' }, info.title) : null,
+      view === 'ended' && info?.state === 'ended' ? replayButton(onReplay) : null,
       view === 'missing' ? el('p', {}, el('a', { href: '/' }, 'See what is on')) : null,
     ),
   );
+}
+
+function replayButton(onReplay: () => void): HTMLElement {
+  const button = el('button', { type: 'button', class: 'replay' }, 'Watch from the start');
+  button.addEventListener('click', onReplay);
+  return button;
 }

@@ -1,10 +1,15 @@
 // Plays one playlist on one <video>: hls.js, or the browser's own HLS where hls.js cannot run. The only file that names hls.js.
-import Hls, { type ErrorData, type HlsConfig } from 'hls.js';
+import Hls, { type ErrorData, type LevelDetails } from 'hls.js';
 import workerAddress from 'hls.js/dist/hls.worker.js?url';
 import { pause } from './backoff.ts';
 import { edgeLoader } from './edge-loader.ts';
 import type { EdgeRing } from './edges.ts';
+import { FOLLOWING_COUNT, heldFirstByteMs, hlsSettings } from './hls-settings.ts';
+import { gapExit, inWindow, isNearEdge, type LiveWindow, rescue, stretchesOf } from './live-follow.ts';
+import { TargetReturn } from './live-target.ts';
+import type { PlaybackError, PlaybackState } from './playback-state.ts';
 import { type FatalKind, Recovery, type Remedy } from './recovery.ts';
+import type { SeekRange } from './seek-scale.ts';
 import { StallMeter } from './stalls.ts';
 import { AudioTrackList, RenditionList } from './tracks.ts';
 
@@ -15,75 +20,19 @@ export type PlaybackOptions = {
   isLive: boolean;
   /** Number under which edges count this viewer. */
   viewer: string;
+  /** Fastest speed at which a viewer behind the live target catches up; 1: never. */
+  catchUpRate: number;
   /** About five times a second while mounted. `stalledMs`: length of the running stall, 0 without one. */
   onTick(stalledMs: number): void;
-};
-
-/** What tests and overlays read; times in s unless the name says otherwise. */
-export type PlaybackState = {
-  currentTime: number;
-  duration: number | null;
-  paused: boolean;
-  ended: boolean;
-  stalls: number;
-  stallMs: number;
-  errors: { at: number; kind: string; details: string; fatal: boolean; action: string | null }[];
-  edge: string;
-  edges: readonly string[];
-  edgeSwitches: number;
-  level: number;
-  levels: { width: number; height: number; bitrate: number }[];
-  /** Behind the live edge; null for videos. */
-  latency: number | null;
-  buffered: number;
-  engine: 'hls.js' | 'native';
 };
 
 /** Errors kept for `state()`. */
 const KEPT_ERRORS = 50;
 const TICK_MS = 200;
-/** A seek that ends this close to the live position means to follow it. Unit: s. */
-const NEAR_EDGE_S = 4;
-/** Seeks in live go no further back than this after the beginning of the playlist, which moves on meanwhile. Unit: s. */
-const WINDOW_MARGIN_S = 1;
-
-/**
- * A viewer who follows the live edge and fell this many target durations behind (slow start, outage) is taken back to
- * it; one who paused or went back in time stays there.
- */
-const FOLLOWING_COUNT = 6;
-
-const retries = (maxNumRetry: number, retryDelayMs: number, maxRetryDelayMs: number) => ({
-  maxNumRetry,
-  retryDelayMs,
-  maxRetryDelayMs,
-});
-const policy = (maxTimeToFirstByteMs: number, errorRetry: ReturnType<typeof retries>) => ({
-  default: { maxTimeToFirstByteMs, maxLoadTimeMs: 20_000, timeoutRetry: retries(2, 0, 0), errorRetry },
-});
-
-function configFor(options: PlaybackOptions): Partial<HlsConfig> {
-  return {
-    loader: edgeLoader(options.ring, options.viewer),
-    enableWorker: true,
-    workerPath: workerAddress,
-    lowLatencyMode: true,
-    liveSyncDurationCount: 3,
-    liveMaxLatencyDurationCount: FOLLOWING_COUNT,
-    liveDurationInfinity: true,
-    maxLiveSyncPlaybackRate: 1.1,
-    backBufferLength: 60,
-    maxBufferLength: options.isLive ? 12 : 30,
-    maxMaxBufferLength: options.isLive ? 30 : 90,
-    startFragPrefetch: true,
-    testBandwidth: false,
-    abrEwmaDefaultEstimate: 2_000_000,
-    errorPenaltyExpireMs: 20_000,
-    manifestLoadPolicy: policy(8_000, retries(4, 200, 1_500)),
-    playlistLoadPolicy: policy(8_000, retries(6, 200, 1_500)),
-    fragLoadPolicy: policy(8_000, retries(6, 150, 1_000)),
-  };
-}
+/** With less media than this before a gap, the viewer is about to stand in it. Unit: s. */
+const GAP_BUFFER_S = 2;
+/** The element rounds times: this far behind the boundary is surely behind it. Unit: s. */
+const EXIT_STEP_S = 0.02;
 
 /** One mounted source. `start` begins loading; `destroy` releases everything and may be called twice. */
 export class Playback {
@@ -93,11 +42,17 @@ export class Playback {
   readonly #options: PlaybackOptions;
   readonly #recovery = new Recovery();
   readonly #meter = new StallMeter();
-  readonly #errors: PlaybackState['errors'] = [];
+  readonly #targetReturn = new TargetReturn();
+  readonly #errors: PlaybackError[] = [];
   readonly #closed = new AbortController();
   #hls: Hls | null = null;
   #hasPlayed = false;
+  #isFollowing = true;
+  #isAway = false;
+  #isInGap = false;
   #isRecovering = false;
+  #rebuffers = 0;
+  #loads = 0;
   #tick: ReturnType<typeof setInterval> | undefined;
 
   constructor(video: HTMLVideoElement, options: PlaybackOptions) {
@@ -115,6 +70,7 @@ export class Playback {
     this.#tick = setInterval(() => this.#sample(), TICK_MS);
     this.#video.addEventListener('playing', () => this.#played(), { signal });
     this.#video.addEventListener('pause', () => this.#follow(false), { signal });
+    this.#video.addEventListener('play', () => this.#judgePlace(), { signal });
     this.#video.addEventListener('seeking', () => this.#onSeeking(), { signal });
     if (Playback.usesHlsJs) this.#build(-1);
     else this.#startNative(signal);
@@ -141,63 +97,161 @@ export class Playback {
     if (isWanted) this.#video.play().catch(() => undefined);
   }
 
-  /** Seconds behind the newest media at which live plays when it follows the edge. */
-  get targetLatencyS(): number {
-    return this.#hls?.targetLatency ?? 6;
+  /** What can be sought now; null before anything is known. */
+  range(): SeekRange | null {
+    const window = this.#window();
+    if (window !== null) return { startS: window.startS, endS: Math.max(window.startS, window.targetS), isLive: true };
+    const { seekable, duration } = this.#video;
+    if (Number.isFinite(duration) && duration > 0) return { startS: 0, endS: duration, isLive: false };
+    if (seekable.length === 0) return null;
+    return { startS: seekable.start(0), endS: seekable.end(seekable.length - 1), isLive: true };
+  }
+
+  /** Wall clock of a moment by the playlist's program date time; null where it has none. Unit: ms since the epoch. */
+  dateAt(timeS: number): number | null {
+    const fragment = this.#hls?.latestLevelDetails?.fragments.findLast((item) => item.start <= timeS);
+    const dateMs = fragment?.programDateTime ?? null;
+    return fragment === undefined || dateMs === null ? null : dateMs + (timeS - fragment.start) * 1_000;
+  }
+
+  /** Goes to a moment; in live to the nearest one that is there. */
+  seek(timeS: number): void {
+    const window = this.#window();
+    this.#video.currentTime = window === null ? timeS : inWindow(timeS, window);
+    this.#judgePlace();
+  }
+
+  /** Goes to the live edge and follows it. */
+  seekToLive(): void {
+    const range = this.range();
+    if (range?.isLive) this.#video.currentTime = range.endS;
+    this.#follow(true);
+    if (this.#video.paused) this.#video.play().catch(() => undefined);
   }
 
   state(): PlaybackState {
     const video = this.#video;
     const { ring, isLive } = this.#options;
+    const hls = this.#hls;
+    const window = this.#window();
+    const details = hls?.latestLevelDetails ?? null;
+    const quality = video.getVideoPlaybackQuality();
+    const playingMs = isLive && this.#hasPlayed ? (hls?.playingDate?.getTime() ?? null) : null;
     return {
+      isLive: isLive && details?.live !== false,
       currentTime: video.currentTime,
+      position: video.currentTime,
       duration: Number.isFinite(video.duration) ? video.duration : null,
       paused: video.paused,
       ended: video.ended,
       stalls: this.#meter.stalls,
       stallMs: this.#meter.stallMs,
+      rebuffers: this.#rebuffers,
+      reloads: Math.max(0, this.#loads - 1),
       errors: [...this.#errors],
       edge: ring.current,
       edges: [...ring.bases],
       edgeSwitches: ring.switches,
-      level: this.#hls?.currentLevel ?? -1,
-      levels: (this.#hls?.levels ?? []).map(({ width, height, bitrate }) => ({ width, height, bitrate })),
-      latency: isLive ? (this.#hls?.latency ?? null) : null,
+      level: hls?.currentLevel ?? -1,
+      levels: (hls?.levels ?? []).map(({ width, height, bitrate }) => ({ width, height, bitrate })),
+      width: video.videoWidth,
+      height: video.videoHeight,
+      bitrate: hls?.levels[hls.currentLevel]?.bitrate ?? 0,
+      bandwidth: Math.round(hls?.bandwidthEstimate ?? 0),
+      droppedFrames: quality.droppedVideoFrames,
+      totalFrames: quality.totalVideoFrames,
+      rate: video.playbackRate,
       buffered: bufferedAhead(video),
-      engine: this.#hls === null ? 'native' : 'hls.js',
+      latency: isLive ? (hls?.latency ?? null) : null,
+      targetLatency: isLive ? (hls?.targetLatency ?? null) : null,
+      clockLatency: playingMs === null ? null : (Date.now() - playingMs) / 1_000,
+      liveEdge: window?.edgeS ?? null,
+      windowStart: window?.startS ?? null,
+      isFollowing: this.#isFollowing,
+      isAway: this.#isAway,
+      partTarget: details === null || details.partTarget === 0 ? null : details.partTarget,
+      segmentTarget: details === null ? null : details.targetduration,
+      engine: hls === null ? 'native' : 'hls.js',
     };
   }
 
   #build(position: number): void {
-    const hls = new Hls({ ...configFor(this.#options), startPosition: position });
+    const { ring, viewer, isLive, catchUpRate } = this.#options;
+    this.#loads += 1;
     this.#hls?.destroy();
+    const hls = new Hls({
+      ...hlsSettings({ isLive, workerPath: workerAddress, catchUpRate }),
+      loader: edgeLoader(ring, viewer, () => heldFirstByteMs(this.#hls?.latestLevelDetails?.targetduration ?? null)),
+      startPosition: position,
+    });
     this.#hls = hls;
+    this.#setFollowing(hls);
     hls.on(Hls.Events.ERROR, (_event, data) => this.#onError(data));
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.#listLevels(hls));
     hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => this.#listAudio(hls));
+    hls.on(Hls.Events.LEVEL_UPDATED, (_event, data) => this.#onPlaylist(data.details));
     hls.attachMedia(this.#video);
     hls.loadSource(this.#source());
+  }
+
+  /** Runs before hls.js looks for viewers outside of the window, whom it would take to the live edge. */
+  #onPlaylist(details: LevelDetails): void {
+    const wasAway = this.#isAway;
+    const stretches = stretchesOf(details);
+    this.#isAway = details.live && stretches.at(-1)?.isGap === true;
+    if (wasAway && !this.#isAway) this.#targetReturn.forgive();
+    const window = this.#window();
+    const video = this.#video;
+    if (window === null || !this.#hasPlayed) return;
+    // The event of a seek comes later than the seek itself.
+    if (video.seeking) this.#judgePlace();
+    const exit = gapExit(video.currentTime, stretches);
+    this.#isInGap = exit !== null || (this.#isAway && bufferedAhead(video) < GAP_BUFFER_S);
+    if (this.#hls !== null) this.#setFollowing(this.#hls);
+    if (exit !== null && !video.paused && details.partTarget > 0 && window.edgeS - exit >= details.partHoldBack) {
+      video.currentTime = exit + EXIT_STEP_S;
+    }
+    // A paused viewer's place may be played from the buffer; only when it is not is there a reason to move.
+    if (this.#isFollowing || (video.paused && video.readyState === 4)) return;
+    const place = rescue(video.currentTime, window);
+    if (place !== null) video.currentTime = place;
+  }
+
+  #window(): LiveWindow | null {
+    const details = this.#hls?.latestLevelDetails ?? null;
+    if (!this.#options.isLive || details === null || !details.live) return null;
+    const edgeS = details.edge;
+    const targetS = this.#hls?.liveSyncPosition ?? edgeS - details.targetduration;
+    return { startS: details.fragmentStart, edgeS, targetS };
   }
 
   /** Judged when a seek begins: hls.js looks for viewers to take back to the edge while it is still under way. */
   #onSeeking(): void {
     if (!this.#hls || !this.#hasPlayed) return;
-    this.#follow(this.#isNearEdge());
-    const { seekable } = this.#video;
-    if (Number.isFinite(this.#video.duration) || seekable.length === 0) return;
-    // Audio may begin some milliseconds after video; from before its beginning hls.js loads audio at the edge for ever.
-    const earliest = seekable.start(0) + WINDOW_MARGIN_S;
-    if (this.#video.currentTime < earliest - 0.1) this.#video.currentTime = earliest;
+    this.#judgePlace();
+    const window = this.#window();
+    if (window === null) return;
+    const place = inWindow(this.#video.currentTime, window);
+    if (place > this.#video.currentTime + 0.1) this.#video.currentTime = place;
+  }
+
+  #judgePlace(): void {
+    const window = this.#window();
+    if (window !== null) this.#follow(isNearEdge(this.#video.currentTime, window));
   }
 
   #follow(isFollowing: boolean): void {
     if (!this.#hls || !this.#hasPlayed) return;
-    this.#hls.config.liveMaxLatencyDurationCount = isFollowing ? FOLLOWING_COUNT : Number.POSITIVE_INFINITY;
+    this.#isFollowing = isFollowing;
+    this.#setFollowing(this.#hls);
+    // Without the reason to hurry hls.js leaves the speed as it is.
+    if (!isFollowing && this.#options.isLive && this.#video.playbackRate > 1) this.#video.playbackRate = 1;
   }
 
-  #isNearEdge(): boolean {
-    const edge = this.#hls?.liveSyncPosition ?? null;
-    return edge !== null && this.#video.currentTime > edge - NEAR_EDGE_S;
+  #setFollowing(hls: Hls): void {
+    const isHurried = this.#isFollowing && !this.#isInGap;
+    hls.config.liveMaxLatencyDurationCount = isHurried ? FOLLOWING_COUNT : Number.POSITIVE_INFINITY;
+    hls.config.maxLiveSyncPlaybackRate = this.#isFollowing ? this.#options.catchUpRate : 1;
   }
 
   #source(): string {
@@ -229,6 +283,8 @@ export class Playback {
   }
 
   #onError(data: ErrorData): void {
+    // The platform says that way that nobody publishes.
+    if (data.details === Hls.ErrorDetails.FRAG_GAP) return;
     const kind = kindOf(data);
     const remedy = data.fatal ? this.#recovery.remedy(kind, performance.now()) : null;
     this.#note(kind, String(data.details), data.fatal, remedy?.action ?? null);
@@ -242,8 +298,8 @@ export class Playback {
     const hls = this.#hls;
     if (hls === null || this.#closed.signal.aborted) return;
     const isWanted = !this.#video.paused;
-    if (remedy.action === 'rebuild') this.#build(this.#options.isLive ? -1 : this.#video.currentTime);
-    else if (remedy.action === 'restart') restart(hls, details, this.#source());
+    if (remedy.action === 'rebuild') this.#build(this.#placeAfterRebuild());
+    else if (remedy.action === 'restart') this.#restart(hls, details);
     else {
       if (remedy.action === 'swap') hls.swapAudioCodec();
       hls.recoverMediaError();
@@ -251,11 +307,29 @@ export class Playback {
     if (isWanted) this.#video.play().catch(() => undefined);
   }
 
+  /** A live that follows its edge begins there again. A new hls.js counts media time from the window's beginning: so do we. */
+  #placeAfterRebuild(): number {
+    if (!this.#options.isLive) return this.#video.currentTime;
+    const window = this.#window();
+    return this.#isFollowing || window === null ? -1 : Math.max(0, this.#video.currentTime - window.startS);
+  }
+
+  /** A source whose master never arrived is loaded anew; one that plays goes on loading where it stopped. */
+  #restart(hls: Hls, details: string): void {
+    if (!details.startsWith('manifest') && hls.levels.length > 0) {
+      hls.startLoad();
+      return;
+    }
+    if (this.#hasPlayed) this.#loads += 1;
+    hls.loadSource(this.#source());
+  }
+
   /** Without hls.js the element loads by itself; on an error the next edge gets the whole source at the same place. */
   #startNative(signal: AbortSignal): void {
     const { ring, path } = this.#options;
     const video = this.#video;
     const load = (): void => {
+      this.#loads += 1;
       video.src = `${ring.order()[0] ?? ''}${path}`;
     };
     const onError = async (): Promise<void> => {
@@ -286,21 +360,28 @@ export class Playback {
 
   #sample(): void {
     const video = this.#video;
+    const nowMs = performance.now();
+    const before = this.#meter.stalls;
     const isIdle = !this.#hasPlayed || video.paused || video.seeking || video.ended;
-    this.#meter.sample({ nowMs: performance.now(), positionS: video.currentTime, isIdle });
+    this.#meter.sample({ nowMs, positionS: video.currentTime, isIdle });
+    if (this.#meter.stalls > before) {
+      if (!this.#isAway) this.#rebuffers += 1;
+      this.#targetReturn.stalled(nowMs);
+    }
+    this.#returnTarget(nowMs);
     this.#options.onTick(this.#meter.currentMs);
+  }
+
+  #returnTarget(nowMs: number): void {
+    const details = this.#hls?.latestLevelDetails ?? null;
+    if (this.#hls === null || details === null || !details.live || !this.#targetReturn.isDue(nowMs)) return;
+    this.#hls.targetLatency = details.partHoldBack || details.holdBack;
   }
 }
 
 function kindOf(data: ErrorData): FatalKind {
   if (data.type === Hls.ErrorTypes.NETWORK_ERROR) return 'network';
   return data.type === Hls.ErrorTypes.MEDIA_ERROR ? 'media' : 'other';
-}
-
-/** A source whose master never arrived is loaded anew; one that plays goes on loading where it stopped. */
-function restart(hls: Hls, details: string, source: string): void {
-  if (details.startsWith('manifest') || hls.levels.length === 0) hls.loadSource(source);
-  else hls.startLoad();
 }
 
 /** Seconds buffered ahead of the play head. */

@@ -1,12 +1,14 @@
 // One viewing: asks what the id shows, mounts the player or a notice into the stage, and follows the thing through its states.
 import type { PlaybackInfo } from '../platform/contract/playback.ts';
 import { pause } from './backoff.ts';
-import { type Controls, createControls } from './controls.ts';
+import { type Controls, createControls, createVideo } from './controls.ts';
 import { EdgeRing } from './edges.ts';
-import { askInfo, keepEdgesFresh } from './info.ts';
+import { askInfo, askText, keepEdgesFresh } from './info.ts';
 import { notice } from './notices.ts';
-import { Playback, type PlaybackState } from './playback.ts';
-import { hasGrown, hasPlayer, newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
+import { Playback } from './playback.ts';
+import type { PlaybackState } from './playback-state.ts';
+import { parseStoryboard } from './storyboard.ts';
+import { canGoLive, hasGrown, hasPlayer, newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
 
 export type SessionOptions = {
   playbackId: string;
@@ -18,6 +20,8 @@ export type SessionOptions = {
   isMuted: boolean;
   /** Token of signed playback, handed on to the master playlist. */
   token: string | null;
+  /** Fastest speed at which live catches up; 1: never. */
+  catchUpRate: number;
   /** After every change of state. */
   onChange(viewer: Viewer): void;
 };
@@ -25,11 +29,18 @@ export type SessionOptions = {
 /** What `window.headwater.state()` gives: the page's view, and of playback what is mounted. */
 export type SessionState = Partial<PlaybackState> & { view: string; title: string; playbackId: string };
 
-/** A picture that stands still for this long gets a word; after the end of a broadcast, it is over. Unit: ms. */
+/** A picture that stands still for this long gets a word; with nobody publishing; after the end of a broadcast, it is over. Unit: ms. */
 const WORD_AFTER_MS = 2_500;
+const AWAY_AFTER_MS = 700;
 const DRY_AFTER_MS = 4_000;
 
-type Mounted = { source: string; playback: Playback; controls: Controls; abort: AbortController };
+type Mounted = {
+  source: string;
+  video: HTMLVideoElement;
+  playback: Playback;
+  controls: Controls;
+  abort: AbortController;
+};
 
 /** Runs until the page is left. */
 export class Session {
@@ -81,9 +92,10 @@ export class Session {
     if (hasGrown(this.#viewer, next)) this.#mounted?.playback.reload();
     this.#viewer = next;
     this.#render();
+    if (canGoLive(next)) this.#mounted?.controls.offer('Live again: watch now', () => this.#take({ type: 'go-live' }));
     if (isChanged) this.#options.onChange(next);
     // The media may have reached its end before the platform said that the broadcast is over.
-    if (next.view === 'ending' && this.#mounted?.controls.video.ended) this.#take({ type: 'finished' });
+    if (next.view === 'ending' && this.#mounted?.video.ended) this.#take({ type: 'finished' });
   }
 
   #render(): void {
@@ -96,7 +108,14 @@ export class Session {
     this.#unmount();
     if (this.#shown === view) return;
     this.#shown = view;
-    this.#options.stage.replaceChildren(notice(view, info, this.#poster(info)));
+    this.#options.stage.replaceChildren(notice(view, info, this.#poster(info), () => void this.#replay()));
+  }
+
+  /** Shows the ended live from its beginning, if its playlist is still there. */
+  async #replay(): Promise<void> {
+    const master = await askText(this.#ring, this.#path('m3u8'), this.#closed.signal);
+    if (master !== null) this.#take({ type: 'replay' });
+    else this.#options.stage.querySelector('.replay')?.replaceWith('It cannot be watched any more.');
   }
 
   #poster(info: PlaybackInfo | null): string | null {
@@ -106,24 +125,34 @@ export class Session {
   #mount(info: PlaybackInfo, source: string): void {
     this.#unmount();
     const { isEmbed, stage } = this.#options;
-    const isLive = info.kind === 'live';
-    const controls = createControls({ isLive, title: info.title, posterUrl: this.#poster(info), isEmbed });
-    const playback = new Playback(controls.video, {
+    const isLive = info.kind === 'live' && this.#viewer.view !== 'replay';
+    const video = createVideo(info.title);
+    const playback = new Playback(video, {
       ring: this.#ring,
       path: this.#path('m3u8'),
       isLive,
       viewer: this.#viewerNumber,
+      catchUpRate: this.#options.catchUpRate,
       onTick: (stalledMs) => this.#onTick(stalledMs),
     });
+    const face = { isLive, title: info.title, posterUrl: this.#poster(info), isEmbed };
+    const controls = createControls(video, playback, face);
     const abort = new AbortController();
-    if (Playback.usesHlsJs) controls.bind(playback);
-    controls.video.addEventListener('ended', () => this.#onEnded(), { signal: abort.signal });
+    video.addEventListener('ended', () => this.#onEnded(), { signal: abort.signal });
     if (!isEmbed) forwardKeys(controls.root, abort.signal);
     stage.replaceChildren(controls.root);
-    this.#mounted = { source, playback, controls, abort };
-    controls.video.muted = this.#options.isMuted;
+    this.#mounted = { source, video, playback, controls, abort };
+    video.muted = this.#options.isMuted;
     playback.start();
-    if (this.#options.isAutoplay) void begin(controls);
+    if (this.#options.isAutoplay || this.#viewer.view === 'replay') void begin(video, controls);
+    if (!isLive && info.storyboard !== null) void this.#loadStoryboard(info.storyboard, controls, abort.signal);
+  }
+
+  async #loadStoryboard(address: string, controls: Controls, signal: AbortSignal): Promise<void> {
+    const { token } = this.#options;
+    const path = `/${address.replace(/^\/+/, '')}${token === null ? '' : `?token=${encodeURIComponent(token)}`}`;
+    const text = await askText(this.#ring, path, signal);
+    if (text !== null) controls.setPictures(parseStoryboard(text, `${this.#ring.current}${path}`));
   }
 
   #unmount(): void {
@@ -133,8 +162,15 @@ export class Session {
   }
 
   #onTick(stalledMs: number): void {
-    this.#mounted?.controls.say(stalledMs > WORD_AFTER_MS ? 'Reconnecting' : '');
-    if (stalledMs > DRY_AFTER_MS && this.#viewer.view === 'ending') this.#take({ type: 'finished' });
+    const { controls, playback } = this.#mounted ?? {};
+    if (controls === undefined || playback === undefined) return;
+    const state = playback.state();
+    const { view, info } = this.#viewer;
+    const isAway = view === 'live' && (state.isAway || info?.is_away === true);
+    controls.update(state);
+    controls.showAway(isAway && stalledMs > AWAY_AFTER_MS);
+    controls.say(!isAway && stalledMs > WORD_AFTER_MS ? 'Reconnecting' : '');
+    if (stalledMs > DRY_AFTER_MS && view === 'ending') this.#take({ type: 'finished' });
   }
 
   /** Media of a live ends with the broadcast: ask at once, then show that it is over. */
@@ -145,18 +181,26 @@ export class Session {
 }
 
 /** Plays with sound where the browser allows it, else without and with an offer. */
-async function begin(controls: Controls): Promise<void> {
+async function begin(video: HTMLVideoElement, controls: Controls): Promise<void> {
   try {
-    await controls.video.play();
+    await video.play();
   } catch (error) {
     if (!(error instanceof DOMException) || error.name !== 'NotAllowedError') return;
-    controls.video.muted = true;
-    controls.offerSound();
-    await controls.video.play().catch(() => undefined);
+    video.muted = true;
+    controls.offer('Tap for sound', () => {
+      video.muted = false;
+    });
+    const heard = (): void => {
+      if (video.muted) return;
+      controls.offer(null);
+      video.removeEventListener('volumechange', heard);
+    };
+    video.addEventListener('volumechange', heard);
+    await video.play().catch(() => undefined);
   }
 }
 
-/** Keys pressed while nothing is focused go to the player: Space, arrows, m, f, c, k, j, l. */
+/** Keys pressed while nothing is focused go to the player: Space, arrows, m, f, c, k, j, l, i. */
 function forwardKeys(root: HTMLElement, signal: AbortSignal): void {
   for (const type of ['keydown', 'keyup'] as const) {
     document.addEventListener(

@@ -13,6 +13,9 @@ const info = (state: PlaybackState, startedAt: number | null = 1): PlaybackInfo 
   poster: null,
   latency_mode: null,
   is_growing: false,
+  dvr_window_s: null,
+  is_away: false,
+  storyboard: null,
   started_at: startedAt,
 });
 const answer = (state: PlaybackState, startedAt?: number): ViewerEvent => ({

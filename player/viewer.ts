@@ -1,13 +1,17 @@
 // What the page shows, as a pure state machine over answers of `/{playback_id}.json` and what playback reports.
 import type { PlaybackInfo } from '../platform/contract/playback.ts';
 
-/** `live`, `ending` and `video` have a player; the others a notice. `ending`: the broadcast is over, the rest of it still plays. */
+/**
+ * `live`, `ending`, `replay` and `video` have a player; the others a notice. `ending`: the broadcast is over, the rest of it
+ * still plays. `replay`: an ended broadcast from its beginning.
+ */
 export type View =
   | 'loading'
   | 'waiting'
   | 'live'
   | 'ending'
   | 'ended'
+  | 'replay'
   | 'preparing'
   | 'video'
   | 'errored'
@@ -27,13 +31,17 @@ export type ViewerEvent =
   | { type: 'missing' }
   | { type: 'unreachable' }
   /** Playback reached the end, or ran dry after the broadcast was over. */
-  | { type: 'finished' };
+  | { type: 'finished' }
+  /** The viewer wants the ended broadcast from its beginning, or leaves that for the live that has begun since. */
+  | { type: 'replay' }
+  | { type: 'go-live' };
 
 /** Before the first answer. */
 export const newViewer: Viewer = { view: 'loading', info: null, source: null };
 
 /** True when the view has a player. */
-export const hasPlayer = (view: View): boolean => view === 'live' || view === 'ending' || view === 'video';
+export const hasPlayer = (view: View): view is 'live' | 'ending' | 'replay' | 'video' =>
+  view === 'live' || view === 'ending' || view === 'replay' || view === 'video';
 
 /** Next state. Playback that runs is never taken away by a missing or failed answer. */
 export function step(viewer: Viewer, event: ViewerEvent): Viewer {
@@ -44,10 +52,18 @@ export function step(viewer: Viewer, event: ViewerEvent): Viewer {
       return viewer.info === null && viewer.view !== 'missing' ? { ...viewer, view: 'unreachable' } : viewer;
     case 'finished':
       return viewer.view === 'ending' ? { ...viewer, view: 'ended', source: null } : viewer;
+    case 'replay':
+      if (viewer.view !== 'ended' || viewer.info?.state !== 'ended') return viewer;
+      return { ...viewer, view: 'replay', source: `replay:${viewer.info.started_at ?? 0}` };
+    case 'go-live':
+      return canGoLive(viewer) && viewer.info ? answered({ ...viewer, view: 'ended' }, viewer.info) : viewer;
     case 'answer':
-      return answered(viewer, event.info);
+      return viewer.view === 'replay' ? { ...viewer, info: event.info } : answered(viewer, event.info);
   }
 }
+
+/** True while an ended broadcast is watched and the stream is on air again. */
+export const canGoLive = ({ view, info }: Viewer): boolean => view === 'replay' && info?.state === 'live';
 
 function answered(viewer: Viewer, info: PlaybackInfo): Viewer {
   const isLivePlaying = viewer.view === 'live' || viewer.view === 'ending';
@@ -86,6 +102,7 @@ export function pollMs({ view, info }: Viewer): number | null {
       return 2_000;
     case 'live':
       return 4_000;
+    case 'replay':
     case 'missing':
       return 5_000;
     case 'errored':

@@ -1,10 +1,14 @@
 // The watch page: player, title, description.
 import './styles/base.css';
 import './styles/player.css';
+import './styles/seek.css';
+import './styles/overlays.css';
+import './styles/notice.css';
 import './styles/watch.css';
 import { isOn, playbackIdOf } from './address.ts';
 import { byId, setText } from './dom.ts';
 import { formatAgo, formatDuration } from './format.ts';
+import { catchUpRate } from './hls-settings.ts';
 import { Session } from './session.ts';
 import type { Viewer } from './viewer.ts';
 import { expose } from './window.ts';
@@ -19,6 +23,7 @@ const session = new Session({
   isAutoplay: search.get('autoplay') !== '0',
   isMuted: isOn(search, 'muted'),
   token: search.get('token'),
+  catchUpRate: catchUpRate(search.get('catchup')),
   onChange: describe,
 });
 expose(() => session.state());
