@@ -13,12 +13,13 @@ import {
 import type { EpochInfo } from '../platform/contract/records.ts';
 import { IndexBlock, type TimelineEntry } from '../platform/contract/timeline.ts';
 import { concatBytes, readBoxes } from '../platform/hls/boxes.ts';
+import { pictureStep } from '../platform/hls/storyboard.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { CounterMetric } from '../platform/runtime/metrics.ts';
 import { within } from '../platform/runtime/waits.ts';
 import type { MediaStore } from './live-media-store.ts';
 import type { Studio } from './live-picture-studio.ts';
-import { pictureStep, recordedStarts, SHEET, SHEET_PICTURES, sheetName, storyboardText } from './live-storyboard.ts';
+import { recordedStarts, SHEET, SHEET_PICTURES, sheetName, storyboardText } from './live-storyboard.ts';
 
 export interface LivePictures {
   /** Told of each closing entry, in order, gaps too; never blocks, never throws. */

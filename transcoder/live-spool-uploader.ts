@@ -48,6 +48,11 @@ export class SpoolUploader {
     this.#pump();
   }
 
+  /** The store is away: one at a time until one is stored. */
+  caution(): void {
+    this.#failures = Math.max(1, this.#failures);
+  }
+
   /** Begins nothing more and waits for what runs. */
   async close(): Promise<void> {
     this.#closing.abort();

@@ -66,8 +66,9 @@ export class LiveSpool implements MediaStore, Component {
     this.#folder = new SpoolFolder(options.dataDir, options.node, deps.log);
     this.#metrics = createSpoolMetrics(deps.metrics, () => this.#gauges());
     this.#breaker = new StoreBreaker((isOpen, seconds) => {
-      if (isOpen) this.#log.error('store is away: live media goes to the disk', { limit_bytes: options.limitBytes });
-      else this.#log.info('store has caught up', { seconds });
+      if (!isOpen) return this.#log.info('store has caught up', { seconds });
+      this.#uploader.caution();
+      this.#log.error('store is away: live media goes to the disk', { limit_bytes: options.limitBytes });
     });
     this.#uploader = new SpoolUploader({
       put: (item) => this.#upload(item),

@@ -5,13 +5,6 @@ import type { TileSize } from './live-picture-studio.ts';
 export const SHEET: TileSize = { width: 160, height: 90, columns: 5, rows: 5 };
 /** Pictures of one sheet. */
 export const SHEET_PICTURES = SHEET.columns * SHEET.rows;
-/** Media between two pictures. Unit: s. */
-export const PICTURE_EVERY_S = 10;
-
-/** Every so many segments a picture is cut; origins look for them by the same rule. */
-export const pictureStep = (targetDurationS: number): number =>
-  Math.max(1, Math.round(PICTURE_EVERY_S / targetDurationS));
-
 export const sheetName = (index: number): string => `storyboard-${index}.jpg`;
 
 /**

@@ -53,6 +53,7 @@ const assetOf = (changes: Partial<AssetRecord> = {}): AssetRecord => ({
   planned: [],
   renditions: [],
   images_writer: null,
+  range: null,
   duration_s: null,
   size_bytes: null,
   ...changes,
