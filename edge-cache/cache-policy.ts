@@ -45,6 +45,8 @@ export const rules: Record<RouteKind, Rule> = {
 /** A live playlist may be this old when origins fail: 3 target durations of 2 s; older means a stalled player anyway. Unit: ms. */
 export const LIVE_STALE_MS = 6_000;
 const LIVE_FRESH_MS = 1_000;
+/** A manifest that its origin lets nobody keep for longer than this is live, with or without a position. Unit: ms. */
+const LIVE_MPD_AGE_MS = 2_000;
 /** An answer to `_HLS_msn` shows one fixed place: as long as players may ask for it, 6 target durations of 2 s. Unit: ms. */
 const EXACT_FRESH_MS = 12_000;
 const NEGATIVE_FRESH_MS = 1_000;
@@ -73,7 +75,8 @@ export function freshnessOf(
   if (maxAgeMs === null || headers['vary'] === '*' || headers[names.policy] === 'signed') return null;
   const rule = rules[kind];
   const position = headers[names.position];
-  if ((kind === 'media-playlist' || kind === 'mpd') && position !== undefined) {
+  const isLive = position !== undefined || (kind === 'mpd' && maxAgeMs <= LIVE_MPD_AGE_MS);
+  if ((kind === 'media-playlist' || kind === 'mpd') && isLive) {
     if (asked !== null && isExact(asked, position)) {
       const untilMs = arrivedMs + Math.min(maxAgeMs, EXACT_FRESH_MS);
       return { freshUntilMs: untilMs, staleUntilMs: untilMs };

@@ -167,6 +167,7 @@ function lookUp(parts: EngineParts, x: Exchange): EdgeAnswer | null {
 
 function coalesce(parts: EngineParts, x: Exchange): null {
   if (x.wanted === null) return null;
+  // No new request for somebody who could not wait for it.
   if (parts.waiting.isFull) throw new EdgeBusy('waiting viewers');
   x.filling = parts.fills.join(x.wanted);
   if (!x.filling.isFirst) parts.metrics.coalesced.add();

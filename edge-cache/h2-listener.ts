@@ -2,6 +2,8 @@
 import {
   constants,
   createServer,
+  type Http2Session,
+  type Http2Stream,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -73,11 +75,13 @@ export function createH2Sessions(
   // Broken frames and cut connections: the session has ended itself.
   server.on('sessionError', () => undefined);
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    // A closed stream no longer knows its session.
+    const { session } = stream;
     const request = readRequest(stream, headers);
     stream.on('error', () => undefined);
     stream.once('close', () => {
       request.onLeft?.();
-      guard(stream);
+      if (session !== undefined) guard(session, stream);
     });
     engine
       .handle(request)
@@ -98,18 +102,18 @@ export function createH2Sessions(
 }
 
 /** Ends a session whose requests are taken back again and again: each costs the edge work and the peer nothing. */
-function resetGuard(metrics: Pick<EdgeMetrics, 'sessionsClosed'>): (stream: ServerHttp2Stream) => void {
-  const windows = new WeakMap<ServerHttp2Session, { resets: number; endMs: number }>();
-  return (stream) => {
-    const { session } = stream;
+function resetGuard(
+  metrics: Pick<EdgeMetrics, 'sessionsClosed'>,
+): (session: Http2Session, stream: Http2Stream) => void {
+  const windows = new WeakMap<Http2Session, { resets: number; endMs: number }>();
+  return (session, stream) => {
     const isTakenBack = stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR;
-    if (!isTakenBack || session === undefined || session.destroyed) return;
+    if (!isTakenBack || session.destroyed) return;
     const nowMs = performance.now();
-    const server = session as ServerHttp2Session;
-    let window = windows.get(server);
+    let window = windows.get(session);
     if (window === undefined || window.endMs < nowMs) {
       window = { resets: 0, endMs: nowMs + sessionLimits.resetWindowMs };
-      windows.set(server, window);
+      windows.set(session, window);
     }
     window.resets += 1;
     if (window.resets <= sessionLimits.resets) return;

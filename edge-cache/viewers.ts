@@ -5,7 +5,7 @@ import type { ContentId, PlaybackId } from '../platform/contract/ids.ts';
 const SEEN_FOR_MS = 15_000;
 const MAX_CONTENTS = 10_000;
 const MAX_VIEWERS = 200_000;
-const CONTENT = /(?:^|[/"])v\/(?:-|[A-Za-z0-9_-]{16,200})\/([A-Za-z0-9]{16,40})\//gm;
+const CONTENT = /(?:^|[/">])v\/(?:-|[A-Za-z0-9_-]{16,200})\/([A-Za-z0-9]{16,40})\//gm;
 
 export class Viewers {
   readonly #playbackOf = new Map<string, PlaybackId>();

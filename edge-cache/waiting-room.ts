@@ -1,4 +1,5 @@
 // Viewers who wait for a fill: counted, limited in number, and let go the moment they leave. A waiting viewer costs no timer: the fill has one.
+import { EdgeBusy } from './errors.ts';
 import type { EdgeRequest } from './messages.ts';
 
 /** In place of the fill's result: the viewer went away first. */
@@ -31,9 +32,11 @@ export class WaitingRoom {
   /**
    * Waits for what many wait for.
    * @param isBlocked the answer is held back until there is news
+   * @throws (the promise) EdgeBusy when no place is left
    * @returns the shared result, or LEFT as soon as the viewer is gone; nothing of the viewer is held from then on
    */
   wait<T>(shared: Promise<T>, request: EdgeRequest, isBlocked: boolean): Promise<T | typeof LEFT> {
+    if (this.isFull) return Promise.reject(new EdgeBusy('waiting viewers'));
     this.#waiting += 1;
     if (isBlocked) this.#blocked += 1;
     return new Promise((resolve, reject) => {

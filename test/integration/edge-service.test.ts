@@ -1,5 +1,7 @@
 // One edge as a whole: origins found in a real registry, its own heartbeat, its life, a Redis that forgets.
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { connect } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pickEdgeConfig } from '../../edge-cache/config.ts';
 import { createEdge } from '../../edge-cache/service.ts';
@@ -12,8 +14,10 @@ import { SettingsInvalid } from '../../platform/runtime/errors.ts';
 import type { Component, Service } from '../../platform/runtime/lifecycle.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { until } from '../support/platform.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { tempDir } from '../support/temp.ts';
 import { CONTENT, PLAYBACK, startTestOrigin, type TestOrigin } from '../support/test-origin.ts';
 
 const SECRET = 'edge-test-secret-of-32-characters';
@@ -168,6 +172,46 @@ describe('an edge', () => {
     expect(await answer).toBe(origin.segmentBytes);
     await drained;
     await edge.close();
+  });
+
+  it('serves HTTPS beside HTTP and says where in the registry, its public address as configured', async () => {
+    const { cert, key } = await makeCertificate(await tempDir('edge-service'), 'localhost');
+    const edge = await startEdge({
+      HEADWATER_EDGE_TLS_PORTS: '0',
+      HEADWATER_TLS_CERT: cert,
+      HEADWATER_TLS_KEY: key,
+      HEADWATER_EDGE_PUBLIC_URLS: 'https://watch.example',
+    });
+    const registry = createRegistry(redis, ['edge'], silentLogger);
+    open.push(registry);
+    await registry.start();
+    const own = () => registry.nodes('edge').find((item) => item.url === edge.addresses().url);
+    await until('it is in the registry', 10_000, async () => own() !== undefined);
+    expect(own()?.public_url).toBe('https://watch.example');
+    const tlsUrl = own()?.tls_url ?? '';
+    expect(tlsUrl).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
+    const session = connect(tlsUrl, { rejectUnauthorized: false });
+    const stream = session.request({ ':path': MASTER });
+    const [fields] = (await once(stream, 'response')) as [Record<string, unknown>];
+    expect(fields[':status']).toBe(200);
+    stream.resume();
+    await once(stream, 'close');
+    const ended = once(session, 'close');
+    await edge.drain?.();
+    await ended;
+    await edge.close();
+  });
+
+  it('refuses a TLS port without a certificate, naming what is missing', () => {
+    const pick = (env: Record<string, string>) => () =>
+      pickEdgeConfig(settingsOf({ HEADWATER_EDGE_TLS_PORTS: '8443', ...env }));
+    expect(pick({})).toThrow(/HEADWATER_TLS_CERT: is required with HEADWATER_EDGE_TLS_PORTS\n.*HEADWATER_TLS_KEY/);
+    expect(pick({ HEADWATER_TLS_CERT: 'a.crt' })).toThrow(/^(?!.*TLS_CERT: ).*HEADWATER_TLS_KEY: is required/s);
+    expect(pick({ HEADWATER_TLS_CERT: 'a.crt', HEADWATER_TLS_KEY: 'a.key' })().tls).toEqual({
+      port: 8443,
+      cert: 'a.crt',
+      key: 'a.key',
+    });
   });
 
   it('refuses to start without the secret between roles', () => {
