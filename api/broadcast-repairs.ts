@@ -154,7 +154,8 @@ export class BroadcastRepairs {
       await this.letGo(broadcast);
       if ((await this.deps.broadcast(id)) === null) return false;
     }
-    if (broadcast.parts_removed_at === undefined && (await this.deps.content(content))?.status !== 'deleting') {
+    if ((await this.deps.content(content))?.status === 'deleting') return await this.checkContent(content);
+    if (broadcast.parts_removed_at === undefined) {
       if (endedMs < PARTS_KEPT_MS) return PARTS_KEPT_MS - endedMs;
       if (this.deps.isSpooled(id) || !(await this.deps.removeParts(broadcast))) return true;
     }

@@ -6,10 +6,9 @@ import { createQueue, type JobQueue } from '../../platform/adapters/queue.ts';
 import { createRecords, type Records } from '../../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
 import type { ObjectStorage } from '../../platform/adapters/storage.ts';
-import { type BroadcastId, contentOf, newId, type StreamId, type UploadId } from '../../platform/contract/ids.ts';
+import { contentOf, type UploadId } from '../../platform/contract/ids.ts';
 import { mediaPrefix, type ObjectKey, uploadChunkKey } from '../../platform/contract/object-keys.ts';
-import type { BroadcastRecord } from '../../platform/contract/records.ts';
-import { liveBroadcastsKey, streamKeyIndexKey } from '../../platform/contract/redis-keys.ts';
+import { streamKeyIndexKey } from '../../platform/contract/redis-keys.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { type RunningApi, startApi } from '../support/api-service.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -103,37 +102,6 @@ describe('a crash between two steps', () => {
     expect((await records.get('upload', upload.id))?.value.status).toBe('timed_out');
     expect(await keys(`uploads/${upload.id}/`)).toEqual([]);
   });
-
-  test('a broadcast whose ingest and worker are gone is ended', async () => {
-    const id = newId<BroadcastId>();
-    const stream = newId<StreamId>();
-    const now = Date.now();
-    const broadcast: BroadcastRecord = {
-      version: 1,
-      id,
-      stream_id: stream,
-      content_id: contentOf(id),
-      status: 'live',
-      created_at: now,
-      updated_at: now,
-      ended_at: null,
-      latency_mode: 'default',
-      reconnect_window_s: 0,
-      term: 1,
-      worker: null,
-      ingest: { node: newId(), session: newId(), since: now },
-      disconnected_at: null,
-      epochs: [],
-    };
-    await records.create('broadcast', broadcast);
-    await redis.client.hSet(liveBroadcastsKey, { [id]: stream });
-    await vi.waitFor(async () => expect((await records.get('broadcast', id))?.value.status).toBe('ended'), {
-      timeout: 40_000,
-      interval: 500,
-    });
-    expect(Date.now() - now).toBeGreaterThan(14_000);
-    expect(await redis.client.hGet(liveBroadcastsKey, id)).toBeNull();
-  });
 });
 
 test('after FLUSHALL queue, lists and stream keys come back by themselves', async () => {
@@ -143,7 +111,7 @@ test('after FLUSHALL queue, lists and stream keys come back by themselves', asyn
   await redisServer.flush();
   await vi.waitFor(async () => expect(await stateOf(upload)).toBe('waiting'), REPAIR);
   const keyHash = createHash('sha256').update(String(stream['stream_key'])).digest('hex');
-  expect(await redis.client.hGet(streamKeyIndexKey, keyHash)).toBe(stream['id']);
+  expect(await redis.client.hGet(streamKeyIndexKey, keyHash)).toBe(`${stream['id']}:primary:0`);
   const assets = await api.call('GET', '/video/v1/assets');
   expect((assets.body.data as unknown as { id: string }[]).map((asset) => asset.id)).toContain(upload.asset_id);
 });
@@ -154,7 +122,7 @@ test('a reset key leaves the index with the new hash alone', async () => {
   const at = async (key: unknown) =>
     await redis.client.hGet(streamKeyIndexKey, createHash('sha256').update(String(key)).digest('hex'));
   expect(await at(stream['stream_key'])).toBeNull();
-  expect(await at(reset.body.data['stream_key'])).toBe(stream['id']);
+  expect(await at(reset.body.data['stream_key'])).toBe(`${stream['id']}:primary:0`);
 });
 
 test('DELETE answers when the objects are gone', async () => {

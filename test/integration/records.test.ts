@@ -16,7 +16,7 @@ import {
 } from '../../platform/contract/redis-keys.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { sampleAsset, sampleBroadcast, sampleStream } from '../support/sample-records.ts';
+import { sampleAsset, sampleBroadcast, sampleContent, sampleStream } from '../support/sample-records.ts';
 import { tempDir } from '../support/temp.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -60,6 +60,21 @@ describe('documents', () => {
     const broken = { ...sampleAsset(), term: -1 };
     await expect(records.create('asset', broken)).rejects.toThrow(RecordInvalid);
   });
+  test('records of earlier versions get the defaults of what they did not know', async () => {
+    const full = { stream: sampleStream(), broadcast: sampleBroadcast(), asset: sampleAsset() };
+    const unknown = {
+      stream: ['transcode', 'redundancy', 'record', 'dvr_window_s', 'use_slate', 'backup_key_hash', 'old_keys'],
+      broadcast: ['transcode', 'redundancy', 'use_slate', 'dvr_window_s', 'asset_id', 'fault'],
+      asset: ['range'],
+    };
+    for (const kind of ['stream', 'broadcast', 'asset'] as const) {
+      const value = full[kind];
+      const old = Object.fromEntries(Object.entries(value).filter(([name]) => !unknown[kind].includes(name)));
+      const body = Buffer.from(JSON.stringify(old));
+      await storage.put(recordKey(kind, value.id), body, { bytes: body.length, contentType: 'application/json' });
+      expect((await records.get(kind, value.id))?.value).toEqual(value);
+    }
+  });
   test('a stored document of another shape is an error of its own', async () => {
     const key = recordKey('asset', newId()) as ObjectKey;
     await storage.put(key, Buffer.from('{"version":9}'), { bytes: 13, contentType: 'application/json' });
@@ -99,7 +114,7 @@ describe('index', () => {
     await records.create('broadcast', live);
     const id = stream.playback_ids[0]?.id ?? '';
     expect(await index()).toMatchObject({
-      keys: { [stream.key_hash]: stream.id },
+      keys: { [stream.key_hash]: `${stream.id}:primary:0` },
       live: { [live.id]: stream.id },
       streams: [stream.id],
     });
@@ -107,7 +122,7 @@ describe('index', () => {
 
     await records.update('stream', stream.id, (value) => ({ ...value, key_hash: 'rotated' }));
     await records.update('broadcast', live.id, (value) => ({ ...value, status: 'ended' }));
-    expect(await index()).toMatchObject({ keys: { rotated: stream.id }, live: {} });
+    expect(await index()).toMatchObject({ keys: { rotated: `${stream.id}:primary:0` }, live: {} });
     expect((await index()).keys[stream.key_hash]).toBeUndefined();
 
     const added = newId<PlaybackId>();
@@ -133,8 +148,33 @@ describe('index', () => {
     for (let i = 0; i < 20; i += 2) {
       await Promise.all([rotate(records, i), rotate(other, i + 1)]);
       const stored = await records.get('stream', stream.id);
-      expect((await index()).keys).toEqual({ [stored?.value.key_hash ?? '']: stream.id });
+      expect((await index()).keys).toEqual({ [stored?.value.key_hash ?? '']: `${stream.id}:primary:0` });
     }
+  });
+  test('backup and rotated keys come and go with the record', async () => {
+    const until = Date.now() + 60_000;
+    const stream = sampleStream({ key_hash: 'one', backup_key_hash: 'two' });
+    await records.create('stream', stream);
+    const rotated = { key_hash: 'three', old_keys: [{ hash: 'one', key: 'primary', until }] } as const;
+    await records.update('stream', stream.id, (value) => ({ ...value, ...rotated, old_keys: [...rotated.old_keys] }));
+    const wanted = { one: `:primary:${until}`, two: ':backup:0', three: ':primary:0' };
+    const keys = Object.fromEntries(Object.entries(wanted).map(([hash, tail]) => [hash, `${stream.id}${tail}`]));
+    expect((await index()).keys).toEqual(keys);
+    await server.flush();
+    await records.ensureIndex();
+    expect((await index()).keys).toEqual(keys);
+    await records.update('stream', stream.id, (value) => ({ ...value, backup_key_hash: null, old_keys: [] }));
+    expect((await index()).keys).toEqual({ three: `${stream.id}:primary:0` });
+  });
+  test('contents are listed, and leave the list with their record', async () => {
+    const contents = [sampleContent({ created_at: 1 }), sampleContent({ created_at: 2 })];
+    for (const content of contents) await records.create('content', content);
+    await server.flush();
+    await records.ensureIndex();
+    const ids = async () => (await records.list('content', { limit: 9, cursor: null })).values.map(({ id }) => id);
+    expect(await ids()).toEqual([contents[1]?.id, contents[0]?.id]);
+    await records.remove('content', contents[1]?.id ?? '');
+    expect(await ids()).toEqual([contents[0]?.id]);
   });
   test('lists newest first, page by page', async () => {
     const assets = Array.from({ length: 7 }, (_, i) => sampleAsset({ created_at: 1_000 + Math.floor(i / 3) }));
@@ -211,7 +251,7 @@ describe('an emptied Redis', () => {
       other.update('stream', stream.id, (value) => ({ ...value, key_hash: `rotated-${i}` })),
     );
     await Promise.all([records.rebuild(), ...rotations]);
-    const wanted = Object.fromEntries(streams.map((stream, i) => [`rotated-${i}`, stream.id as string]));
+    const wanted = Object.fromEntries(streams.map((stream, i) => [`rotated-${i}`, `${stream.id}:primary:0`]));
     expect((await index()).keys).toEqual(wanted);
   });
   test('a broken record does not keep the others out', async () => {
