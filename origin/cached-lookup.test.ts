@@ -103,3 +103,31 @@ test('a source that never answers is given up', async () => {
   world.gate = new Promise(() => undefined);
   await expect(lookup.get('a')).rejects.toMatchObject({ code: 'TIMED_OUT' });
 });
+
+test('a source that hangs holds up nobody for longer than the patience, counted from when its load began', async () => {
+  const { world, lookup } = build({ patienceMs: 30 });
+  await lookup.get('a');
+  let open = (): void => undefined;
+  world.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  world.now = 1_000;
+  expect(await lookup.get('a')).toBe('a1');
+  world.now = 1_500;
+  const began = performance.now();
+  expect(await lookup.get('a')).toBe('a1');
+  expect(performance.now() - began).toBeLessThan(25);
+  expect(world.loads).toBe(2);
+  open();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await lookup.get('a')).toBe('a2');
+});
+
+test('who must know what the source has now waits for it', async () => {
+  const { world, lookup } = build({ patienceMs: 0 });
+  expect(await lookup.fresh('a')).toBe('a1');
+  expect(await lookup.fresh('a')).toBe('a2');
+  expect(await lookup.get('a')).toBe('a2');
+  world.fault = away();
+  await expect(lookup.fresh('a')).rejects.toThrow('away');
+});

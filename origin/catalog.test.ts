@@ -29,6 +29,7 @@ type Setting = {
 function build({ assets = [], stream = streamOf(), broadcast = broadcastOf() }: Setting) {
   let pages = 0;
   const catalog = createCatalog({
+    windowS: 14_400,
     directory: { stream: async () => stream, broadcast: async () => broadcast },
     liveBroadcasts: async () => ({ [BROADCAST]: STREAM }),
     async listAssets({ limit, cursor }) {

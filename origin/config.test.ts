@@ -16,7 +16,7 @@ test('without the internal secret it refuses to start, naming the variable', () 
 
 test('listens on the private address and registers under it', () => {
   const config = pickOriginConfig(settingsOf({ HEADWATER_INTERNAL_SECRET: SECRET, HEADWATER_PORT: '8090' }));
-  expect(config).toMatchObject({ port: 8090, bindHost: '127.0.0.1', advertisedHost: '127.0.0.1', liveWindowS: 120 });
+  expect(config).toMatchObject({ port: 8090, bindHost: '127.0.0.1', advertisedHost: '127.0.0.1', liveWindowS: 14_400 });
 });
 
 test('listening everywhere, it registers under a name that others can reach', () => {

@@ -54,8 +54,29 @@ test.each([
 
 test('a stream that never broadcast waits, with no start', () => {
   expect(broadcastState(null, false)).toBe('waiting');
-  expect(streamInfo(VIDEO_PLAYBACK, streamOf(), null, 'waiting').started_at).toBeNull();
-  expect(streamInfo(VIDEO_PLAYBACK, streamOf(), broadcastOf(), 'live').started_at).toBe(1_700_000_000_000);
+  const shown = { stream: streamOf(), windowS: 14_400 };
+  expect(streamInfo(VIDEO_PLAYBACK, { ...shown, broadcast: null, state: 'waiting' }).started_at).toBeNull();
+  const live = streamInfo(VIDEO_PLAYBACK, { ...shown, broadcast: broadcastOf(), state: 'live' });
+  expect(live.started_at).toBe(1_700_000_000_000);
+});
+
+test.each([
+  [null, null, 14_400],
+  [null, 600, 600],
+  [7_200, 600, 7_200],
+])('broadcast window %s, stream window %s: %s s', (ofBroadcast, ofStream, expected) => {
+  const broadcast = broadcastOf({ dvr_window_s: ofBroadcast });
+  const stream = streamOf({ dvr_window_s: ofStream });
+  expect(streamInfo(VIDEO_PLAYBACK, { stream, broadcast, state: 'live', windowS: 14_400 }).dvr_window_s).toBe(expected);
+});
+
+test('away while live without a publisher', () => {
+  const shown = { stream: streamOf(), windowS: 14_400 };
+  const isAway = (ingest: null | undefined, state: 'live' | 'ended') => {
+    const broadcast = broadcastOf(ingest === null ? { ingest } : {});
+    return streamInfo(VIDEO_PLAYBACK, { ...shown, broadcast, state }).is_away;
+  };
+  expect([isAway(undefined, 'live'), isAway(null, 'live'), isAway(null, 'ended')]).toEqual([false, true, false]);
 });
 
 test('a live master lists the renditions of the newest epoch that has any', () => {

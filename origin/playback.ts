@@ -47,10 +47,27 @@ export interface PlaybackDirectory {
   heed(event: PlatformEvent): void;
 }
 
+/**
+ * So long records are shown as they were while their source is away. Nothing can change meanwhile that anybody could have been told of: a
+ * change is a put to the store.
+ */
+const AWAY_MS = 3_600_000;
 /** Records change by conditional put anywhere; events shorten this second, lost ones do no more than use it up. */
-const RECORD_LIMITS: LookupLimits = { ttlMs: 1_000, staleMs: 60_000, capacity: 5_000, limitMs: 3_000 };
+const RECORD_LIMITS: LookupLimits = {
+  ttlMs: 1_000,
+  staleMs: AWAY_MS,
+  capacity: 5_000,
+  limitMs: 3_000,
+  patienceMs: 100,
+};
 /** Longer: an emptied index is rebuilt, or the store itself read, inside one look-up. */
-const TARGET_LIMITS: LookupLimits = { ttlMs: 1_000, staleMs: 60_000, capacity: 20_000, limitMs: 10_000 };
+const TARGET_LIMITS: LookupLimits = {
+  ttlMs: 1_000,
+  staleMs: AWAY_MS,
+  capacity: 20_000,
+  limitMs: 10_000,
+  patienceMs: 500,
+};
 
 export function createPlaybackDirectory(records: RecordSource, now?: () => number): PlaybackDirectory {
   const lookup = <K extends RecordKind>(kind: K) =>
@@ -114,10 +131,7 @@ export function createPlaybackDirectory(records: RecordSource, now?: () => numbe
     playlistOwner,
     stream: liveStream,
     broadcast: (id) => broadcasts.get(id),
-    broadcastNow(id) {
-      broadcasts.invalidate(id);
-      return broadcasts.get(id);
-    },
+    broadcastNow: (id) => broadcasts.fresh(id),
     heed(event) {
       if (event.type === 'asset') assets.invalidate(event.id);
       if (event.type === 'stream') streams.invalidate(event.id);

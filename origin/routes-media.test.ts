@@ -40,7 +40,7 @@ describe('media playlists', () => {
   test('live, with its position', async () => {
     const answer = await get(liveMedia).expect(200);
     expect(answer.headers['cache-control']).toBe('public, max-age=1');
-    expect(answer.headers['headwater-position']).toBe('1.3.1');
+    expect(answer.headers['headwater-position']).toBe('1.3.3');
     expect(answer.text.match(/#EXTINF/g)).toHaveLength(4);
   });
   test.each([

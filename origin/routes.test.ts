@@ -55,7 +55,7 @@ describe('who may ask, and how', () => {
     const answer = await bare().post(videoMedia).set(headers.internal, SECRET).expect(405);
     expect(answer.headers['allow']).toBe('GET, HEAD, OPTIONS');
   });
-  test.each(['/', '/v/-/x/y', '/v/-/..%2f..%2fetc/v360/index.m3u8', '/watch/abc', `/${VIDEO_PLAYBACK}.mpd`])(
+  test.each(['/', '/v/-/x/y', '/v/-/..%2f..%2fetc/v360/index.m3u8', '/watch/abc', `/${VIDEO_PLAYBACK}.mp4`])(
     'no viewer address: %s is 404',
     async (path) => {
       const answer = await get(path).expect(404);

@@ -39,6 +39,8 @@ export function createWorkerObjects({ nodes, http, internalSecret, counted }: Wo
       idleMs: IDLE_MS,
       signal,
     });
+    // A body that is left before its end says so as an error, also when nobody reads it any more.
+    answer.body.on('error', () => undefined);
     const bytes = Number(answer.headers['content-length']);
     if (answer.status === 200 && Number.isSafeInteger(bytes)) return { bytes, body: answer.body };
     answer.body.destroy();

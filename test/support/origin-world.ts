@@ -65,6 +65,8 @@ export let world: World;
 export let metrics: Metrics;
 /** More entries of the running broadcast, once somebody has asked for it. */
 export let append: (entries: TimelineEntry[]) => void;
+/** Requests that wait. */
+export let blockedRequests: () => number;
 /** As an origin that is going does. */
 export let drainWindows: () => Promise<void>;
 let storage: ObjectStorage;
@@ -154,6 +156,7 @@ export async function newWorld(): Promise<void> {
     now: () => world.now,
   });
   drainWindows = () => windows.drain();
+  blockedRequests = () => windows.blockedRequests();
   const counted = createOriginMetrics(metrics);
   exposeFollowed(metrics, windows);
   const vod = createVodPlaylists(storage);
