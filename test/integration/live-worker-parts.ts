@@ -9,7 +9,7 @@ import { type NodeId, newId } from '../../platform/contract/ids.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
 import { storeOnly } from '../../transcoder/live-media-store.ts';
-import { createLiveWorker, type LiveWorker } from '../../transcoder/live-worker.ts';
+import { createLiveWorker, type LiveWorker, type LiveWorkerDeps } from '../../transcoder/live-worker.ts';
 
 /** Where a worker finds the rest of the platform. */
 export type WorkerPlace = { redisUrl: string; folder: string; ringUrl: string; secret: string; ingest: NodeId };
@@ -17,8 +17,11 @@ export type RunningWorker = { node: NodeId; worker: LiveWorker; close(): Promise
 
 export const storeOf = (folder: string) => createFsStorage(join(folder, 'store'));
 
+/** Other parts for a worker than the plain ones. */
+export type WorkerChanges = (node: NodeId) => Partial<LiveWorkerDeps>;
+
 /** Starts a worker with two rungs at most. */
-export async function startWorker(place: WorkerPlace): Promise<RunningWorker> {
+export async function startWorker(place: WorkerPlace, changes: WorkerChanges = () => ({})): Promise<RunningWorker> {
   const redis = createRedis(place.redisUrl, silentLogger);
   await redis.start();
   const follower = createTimelineFollower(redis, silentLogger);
@@ -42,6 +45,7 @@ export async function startWorker(place: WorkerPlace): Promise<RunningWorker> {
       announce: async () => undefined,
       log: silentLogger,
       metrics: createMetrics(false),
+      ...changes(node),
     },
   );
   await worker.start();

@@ -26,7 +26,7 @@ import { comparePositions, IndexBlock, TimelineEntry } from '../../platform/cont
 import { createLogger, silentLogger } from '../../platform/runtime/log.ts';
 import { delay, repeat } from '../../platform/runtime/waits.ts';
 import type { LiveWorker } from '../../transcoder/live-worker.ts';
-import { startWorker, storeOf, type WorkerPlace } from './live-worker-parts.ts';
+import { startWorker, storeOf, type WorkerChanges, type WorkerPlace } from './live-worker-parts.ts';
 import { TestRing } from './live-worker-ring.ts';
 
 const run = promisify(execFile);
@@ -127,8 +127,8 @@ export class LiveRig {
     return { redisUrl, folder, ringUrl, secret: this.ring.secret, ingest: this.#node };
   }
 
-  async worker(): Promise<RigWorker> {
-    const { node, worker, close } = await startWorker(this.#place());
+  async worker(changes?: WorkerChanges): Promise<RigWorker> {
+    const { node, worker, close } = await startWorker(this.#place(), changes);
     const abort = new AbortController();
     const handle = (term: number, place: 'leader' | 'hot') =>
       worker.handle({ version: 1, broadcast_id: this.broadcast, term, place }, { signal: abort.signal, log });
