@@ -17,6 +17,7 @@ describe('a hint', () => {
     ['may have its attributes in any order', '#EXT-X-PRELOAD-HINT:URI="1/p7.3.writer.m4s",TYPE=PART', { msn: 7 }],
     ['of another kind is none', '#EXT-X-PRELOAD-HINT:TYPE=MAP,URI="1/init.mp4"', null],
     ['of a whole segment is none', '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1/s7.writer.m4s"', null],
+    ['of a gap is none', '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1/p7.3.none.m4s"', null],
     ['without an address is none', '#EXT-X-PRELOAD-HINT:TYPE=PART', null],
     ['that leads elsewhere is none', '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="http://elsewhere/1/p7.3.writer.m4s"', null],
     ['that climbs is none', '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="../v720/1/p7.3.writer.m4s"', null],

@@ -1,6 +1,5 @@
 // What a passing media playlist says about what comes next: its hinted part and its target duration. Read from bytes: a long rewind window is no reason to decode it.
-import type { ViewerRoute } from '../platform/contract/routes.ts';
-import { parseViewerPath } from '../platform/contract/routes.ts';
+import { NO_WRITER, parseViewerPath, type ViewerRoute } from '../platform/contract/routes.ts';
 import { pathOf } from './request-target.ts';
 
 type MediaPlaylistRoute = Extract<ViewerRoute, { kind: 'media-playlist' }>;
@@ -15,7 +14,7 @@ const LINE_BYTES = 512;
 /**
  * The part that comes next, as EXT-X-PRELOAD-HINT:TYPE=PART names it.
  * @param route of the playlist: the hint's address is relative to it
- * @returns null without a hint, or with one that is no part of the same rendition
+ * @returns null without a hint, or with one that is no part of the same rendition or will have no object (a gap)
  */
 export function hintedPart(route: MediaPlaylistRoute, playlist: Buffer): PartRoute | null {
   const line = lineAt(playlist, playlist.lastIndexOf(HINT));
@@ -24,7 +23,7 @@ export function hintedPart(route: MediaPlaylistRoute, playlist: Buffer): PartRou
   if (uri === undefined) return null;
   const playlistPath = pathOf(route);
   const hinted = parseViewerPath(playlistPath.slice(0, playlistPath.lastIndexOf('/') + 1) + uri);
-  return hinted?.kind === 'part' ? hinted : null;
+  return hinted?.kind === 'part' && hinted.writer !== NO_WRITER ? hinted : null;
 }
 
 /** EXT-X-TARGETDURATION. Unit: s; null when the text has none. */

@@ -1,0 +1,172 @@
+// Many low-latency viewers behind a plain round robin: every request of a viewer goes to the next edge, nothing is sticky.
+
+import { createRawClient, type RawClient } from './raw-http.ts';
+import type { RequestCounter } from './request-counter.ts';
+import { fetchMaster } from './story.ts';
+
+export type BlockedViewersResult = {
+  viewers: number;
+  seconds: number;
+  playlists: number;
+  parts: number;
+  bytes: number;
+  /** Viewers' requests that got no 200, with their address. */
+  failures: string[];
+  /** Least and most parts that one rendition of one viewer got. */
+  fewestParts: number;
+  mostParts: number;
+  /** Keys that an edge asked its origins for more than once: `edge 0: 2 x /v/...`. */
+  askedAgain: string[];
+  /** Upstream requests of both edges, and different keys among them. */
+  upstream: number;
+  keys: number;
+  /** From the first viewer's answer to the last one's, for one place of the stream and one way to ask. Unit: ms. */
+  fanOutP50Ms: number;
+  fanOutP99Ms: number;
+};
+
+type Run = {
+  clients: RawClient[];
+  next: number;
+  endMs: number;
+  result: BlockedViewersResult;
+  /** Key -> first and last answer. */
+  answered: Map<string, { firstMs: number; lastMs: number }>;
+};
+
+const PART = /#EXT-X-PART:[^\n]*?URI="(\d+\/p(\d+)\.(\d+)\.[a-z0-9]+\.m4s)"[^\n]*/g;
+const HINT = /#EXT-X-PRELOAD-HINT:TYPE=PART,URI="\d+\/p(\d+)\.(\d+)\./;
+
+/**
+ * Watches for a while: blocking reloads of one video and the audio rendition per viewer, each new part fetched; every second viewer asks for deltas.
+ * @param counters stand between edges and origins; emptied at the start
+ */
+export async function watchBlocked(
+  edges: string[],
+  counters: RequestCounter[],
+  playback: string,
+  options: { viewers: number; seconds: number },
+): Promise<BlockedViewersResult> {
+  const master = await fetchMaster(edges[0] ?? '', playback);
+  const pathOf = (url: string): string => new URL(url).pathname;
+  const videos = master.variants.map(({ uri }) => pathOf(uri));
+  for (const counter of counters) counter.seen.length = 0;
+  const run = newRun(edges, options);
+  const watching = Array.from({ length: options.viewers }, (_, viewer) => {
+    const skip = viewer % 2 === 1 ? '&_HLS_skip=YES' : '';
+    const renditions = [videos[viewer % videos.length] ?? '', ...(master.audio === null ? [] : [pathOf(master.audio)])];
+    return renditions.map((playlist) => watchRendition(run, playlist, skip));
+  });
+  const parts = await Promise.all(watching.flat());
+  for (const client of run.clients) client.close();
+  const { result } = run;
+  [result.fewestParts, result.mostParts] = [Math.min(...parts), Math.max(...parts)];
+  countUpstream(result, counters);
+  const spread = [...run.answered.values()].map(({ firstMs, lastMs }) => lastMs - firstMs).sort((a, b) => a - b);
+  result.fanOutP50Ms = Math.round(spread[Math.floor(spread.length * 0.5)] ?? 0);
+  result.fanOutP99Ms = Math.round(spread[Math.floor(spread.length * 0.99)] ?? 0);
+  return result;
+}
+
+function newRun(edges: string[], { viewers, seconds }: { viewers: number; seconds: number }): Run {
+  return {
+    clients: edges.map(createRawClient),
+    next: 0,
+    endMs: performance.now() + seconds * 1_000,
+    answered: new Map(),
+    result: {
+      viewers,
+      seconds,
+      playlists: 0,
+      parts: 0,
+      bytes: 0,
+      failures: [],
+      fewestParts: 0,
+      mostParts: 0,
+      askedAgain: [],
+      upstream: 0,
+      keys: 0,
+      fanOutP50Ms: 0,
+      fanOutP99Ms: 0,
+    },
+  };
+}
+
+/** @returns null when there was no 200; noted */
+async function get(run: Run, path: string): Promise<Buffer | null> {
+  const turn = run.next;
+  run.next += 1;
+  const edge = turn % run.clients.length;
+  try {
+    const answer = await run.clients[edge]?.get(path, `edge${edge}-${String(turn).padStart(8, '0')}`);
+    if (answer?.status === 200) return answer.body;
+    run.result.failures.push(`${answer?.status} edge ${edge} ${path}`);
+  } catch (thrown) {
+    run.result.failures.push(`${String(thrown)} edge ${edge} ${path}`);
+  }
+  return null;
+}
+
+/** @returns parts fetched */
+async function watchRendition(run: Run, playlist: string, skip: string): Promise<number> {
+  const folder = playlist.slice(0, playlist.lastIndexOf('/') + 1);
+  const { result } = run;
+  let fetched = 0;
+  let seen: [number, number] | null = null;
+  let query = '';
+  while (performance.now() < run.endMs) {
+    const body = await get(run, playlist + query);
+    // A player waits a moment before it tries again.
+    if (body === null) await new Promise((resolve) => setTimeout(resolve, 500));
+    if (body === null) continue;
+    if (query !== '') noteAnswer(run, playlist + query);
+    result.playlists += 1;
+    const text = body.toString('latin1');
+    const fresh: string[] = [];
+    for (const [line, uri = '', msn, part] of text.matchAll(PART)) {
+      const place: [number, number] = [Number(msn), Number(part)];
+      if (seen !== null && (place[0] < seen[0] || (place[0] === seen[0] && place[1] <= seen[1]))) continue;
+      if (seen !== null && !line.includes('GAP=YES')) fresh.push(uri);
+      if (seen !== null || isLastPart(text, line)) seen = place;
+    }
+    const parts = await Promise.all(fresh.map((uri) => get(run, folder + uri)));
+    for (const bytes of parts) {
+      if (bytes === null) continue;
+      fetched += 1;
+      result.bytes += bytes.length;
+    }
+    result.parts += parts.length;
+    const hint = HINT.exec(text);
+    query = hint === null ? '' : `?_HLS_msn=${hint[1]}&_HLS_part=${hint[2]}${skip}`;
+  }
+  return fetched;
+}
+
+/** A viewer begins after the newest part. */
+const isLastPart = (text: string, line: string): boolean => text.lastIndexOf('#EXT-X-PART:') === text.lastIndexOf(line);
+
+function noteAnswer(run: Run, key: string): void {
+  const nowMs = performance.now();
+  const known = run.answered.get(key);
+  if (known === undefined) run.answered.set(key, { firstMs: nowMs, lastMs: nowMs });
+  // Whoever comes seconds later was not waiting: a viewer who has fallen behind is no matter of the fan-out.
+  else if (nowMs - known.firstMs < 2_000) known.lastMs = nowMs;
+}
+
+/** Plain playlists are asked for again each second; everything else has one answer for good. */
+function countUpstream(result: BlockedViewersResult, counters: RequestCounter[]): void {
+  const counts = new Map<string, number>();
+  const seen = counters.flatMap((counter) => counter.seen);
+  result.upstream = seen.length;
+  for (const { path, id } of seen) {
+    const edge = /^edge(\d+)-/.exec(id)?.[1] ?? 'unknown';
+    const key = `edge ${edge}: ${path}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  result.keys = counts.size;
+  for (const [key, count] of counts) {
+    const isOnce = key.includes('_HLS_msn=') || /\.(?:m4s|mp4)$/.test(key);
+    if (key.startsWith('edge unknown') && !/\.(?:m3u8|json)$/.test(key)) result.askedAgain.push(`of no viewer: ${key}`);
+    if (count > (isOnce ? 1 : result.seconds + 2)) result.askedAgain.push(`${count} x ${key}`);
+  }
+}
