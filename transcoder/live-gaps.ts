@@ -2,7 +2,6 @@
 // blocked reloads are answered. The newest part that is due is held back, so that the last one named can close its segment.
 import type { EpochInfo } from '../platform/contract/records.ts';
 import type { TimelineEntry } from '../platform/contract/timeline.ts';
-import { delay } from '../platform/runtime/waits.ts';
 import type { UnsignedEntry } from './live-append.ts';
 import { gapGridOf } from './live-grid.ts';
 
@@ -10,6 +9,8 @@ export type GapDeps = {
   addGap(entry: UnsignedEntry): void;
   /** ms since the epoch. */
   now(): number;
+  /** As runtime/waits.ts `delay`. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
 };
 
 /** Where gaps begin: after this entry, at this wall clock (ms since the epoch). */
@@ -85,7 +86,7 @@ export class LiveGaps {
     while (!signal.aborted) {
       while (running.count < this.#dueParts(running) - 1) this.#name(running, false);
       const nextAt = running.fromMs + (running.count + 2) * running.partMs;
-      await delay(Math.max(5, Math.min(nextAt - this.#deps.now(), running.partMs)), signal);
+      await this.#deps.wait(Math.max(5, Math.min(nextAt - this.#deps.now(), running.partMs)), signal);
     }
   }
 

@@ -5,7 +5,6 @@ import type { ContentId, WriterTag } from '../platform/contract/ids.ts';
 import type { BroadcastRecord } from '../platform/contract/records.ts';
 import { comparePositions, type Position, type TimelineEntry } from '../platform/contract/timeline.ts';
 import type { Logger } from '../platform/runtime/log.ts';
-import { delay } from '../platform/runtime/waits.ts';
 import type { Standing, UnsignedEntry } from './live-append.ts';
 import { gapGridOf } from './live-grid.ts';
 import type { LiveHistory } from './live-history.ts';
@@ -22,6 +21,8 @@ export type StandingDeps = {
   seed(term: number): Promise<void>;
   /** Null: it is gone. @throws StorageUnavailable */
   readRecord(): Promise<BroadcastRecord | null>;
+  /** As runtime/waits.ts `delay`. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
   log: Logger;
   signal: AbortSignal;
 };
@@ -104,9 +105,9 @@ export class LiveStanding implements Standing {
   }
 
   async #pause(ms: number): Promise<void> {
-    const { signal } = this.#deps;
+    const { signal, wait } = this.#deps;
     signal.throwIfAborted();
-    await delay(ms, AbortSignal.any([signal, this.#wake.signal]));
+    await wait(ms, AbortSignal.any([signal, this.#wake.signal]));
     signal.throwIfAborted();
   }
 
@@ -160,7 +161,7 @@ export class LiveStanding implements Standing {
   }
 
   async #change(record: BroadcastRecord): Promise<void> {
-    const { history, entriesAfter, seed, log, signal } = this.#deps;
+    const { history, entriesAfter, seed, wait, log, signal } = this.#deps;
     this.#following?.stop();
     for (;;) {
       signal.throwIfAborted();
@@ -172,7 +173,7 @@ export class LiveStanding implements Standing {
       } catch (thrown) {
         if (thrown instanceof TimelineRefused && thrown.reason === 'STALE_TERM') throw thrown;
         log.warn('timeline not taken over yet', { err: thrown });
-        await delay(50, signal);
+        await wait(50, signal);
       }
     }
     this.record = record;

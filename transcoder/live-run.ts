@@ -89,7 +89,8 @@ export class LiveRun {
     const writer = newWriterTag();
     const seed = (term: number) => timeline.seed(content, term, history.entries());
     const { follower, entriesAfter, readRecord } = deps;
-    const standing = { content, writer, follower, history, entriesAfter, seed, readRecord, log, signal };
+    const base = { content, history, log, signal };
+    const standing = { ...base, writer, follower, entriesAfter, seed, readRecord, wait: delay };
     this.standing = new LiveStanding(record, options.place, standing);
     this.#pictures = deps.pictures((epoch) => this.standing.record.epochs.find((info) => info.epoch === epoch));
     const accepted = deps.entryAt;
@@ -104,7 +105,7 @@ export class LiveRun {
       { content, preset: options.preset, maxRungs: options.maxRungs },
       { storage, history },
     );
-    this.#gaps = new LiveGaps({ addGap: (entry) => this.#publisher.addGap(entry), now: Date.now });
+    this.#gaps = new LiveGaps({ addGap: (entry) => this.#publisher.addGap(entry), now: Date.now, wait: delay });
     this.#engine = new LiveEngine({
       publisher: this.#publisher,
       standing: this.standing,

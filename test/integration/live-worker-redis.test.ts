@@ -42,8 +42,8 @@ test.each([
   worker = await rig.worker();
   const job = worker.job(1);
   const publishing = rig.ring.publish(clip, 1);
-  await rig.until((entries) => entries.length >= 6);
   const watch = rig.watchNames();
+  await rig.until((entries) => entries.length >= 6);
   await redis.kill();
   const downAt = performance.now();
   await delay(DOWN_MS);
