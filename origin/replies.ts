@@ -64,6 +64,18 @@ export function sendText(req: Request, res: Response, reply: TextReply): void {
   res.status(200).end(req.method === 'HEAD' ? undefined : body);
 }
 
+const left = new WeakMap<Response, AbortSignal>();
+
+/** Aborts when the answer is finished or the caller has left: one signal for each answer, for all who want to know. */
+export function endOf(res: Response): AbortSignal {
+  const known = left.get(res);
+  if (known !== undefined) return known;
+  const ending = new AbortController();
+  res.once('close', () => ending.abort());
+  left.set(res, ending.signal);
+  return ending.signal;
+}
+
 export type ObjectReply = {
   key: ObjectKey;
   type: string;
@@ -85,14 +97,13 @@ export async function sendObject(req: Request, res: Response, objects: Objects, 
     res.set(common).status(304).end();
     return;
   }
-  const left = new AbortController();
-  res.once('close', () => left.abort());
+  const signal = endOf(res);
   const ifRange = req.get('if-range');
   const answer = await objects.open({
     key: reply.key,
     isHead: req.method === 'HEAD',
     range: ifRange === undefined || ifRange === etag ? req.get('range') : undefined,
-    signal: left.signal,
+    signal,
     ...(reply.live === undefined ? {} : { live: reply.live }),
   });
   const { range } = answer;
@@ -104,7 +115,7 @@ export async function sendObject(req: Request, res: Response, objects: Objects, 
   if (range !== null) res.set('content-range', `bytes ${range.first}-${range.last}/${answer.bytes}`);
   res.status(range === null ? 200 : 206);
   if (answer.body === null) res.end();
-  else if (left.signal.aborted) answer.body.destroy();
+  else if (signal.aborted) answer.body.destroy();
   else await pipeline(answer.body, res);
 }
 

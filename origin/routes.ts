@@ -27,6 +27,7 @@ import {
   MediaPending,
   MediaUnknown,
   NotPlayable,
+  OriginDraining,
   RangeUnsatisfiable,
   ReloadRefused,
   SignedUnavailable,
@@ -37,7 +38,7 @@ import type { OriginMetrics } from './metrics.ts';
 import type { Objects } from './objects.ts';
 import type { Owner, PlaybackDirectory, Shown } from './playback.ts';
 import type { Playlists } from './playlists.ts';
-import { CACHE, CORS, HLS_TYPE, JSON_TYPE, PREFLIGHT, sendObject, sendText } from './replies.ts';
+import { CACHE, CORS, endOf, HLS_TYPE, JSON_TYPE, PREFLIGHT, sendObject, sendText } from './replies.ts';
 
 export type OriginDeps = {
   internalSecret: string;
@@ -90,7 +91,7 @@ const measured =
   (_req, res, next) => {
     const startedAt = performance.now();
     res.set(CORS);
-    res.once('close', () => {
+    endOf(res).addEventListener('abort', () => {
       const kind = String(res.locals['kind'] ?? 'other');
       metrics.requests.add({ kind, status: String(res.statusCode) });
       metrics.seconds.observe((performance.now() - startedAt) / 1_000, { kind });
@@ -132,7 +133,7 @@ function handlersOf(deps: OriginDeps): Handlers {
   const media = async (route: Route<'init' | 'segment' | 'part'>, req: Request, res: Response): Promise<void> => {
     const owner = opened(await directory.content(route.content), route.grant);
     const isRunning = owner.kind === 'broadcast' && owner.broadcast.status !== 'ended';
-    const live = isRunning ? await liveMedia.locate(owner.broadcast, route, leaving(res)) : undefined;
+    const live = isRunning ? await liveMedia.locate(owner.broadcast, route, endOf(res)) : undefined;
     const type = route.rendition.startsWith('a') ? 'audio/mp4' : 'video/mp4';
     const reply = { key: routeKey(route), type, cache: CACHE.media, policy: owner.policy };
     try {
@@ -173,7 +174,7 @@ function handlersOf(deps: OriginDeps): Handlers {
       const directives = parseDirectives((name) => queryOf(req).get(name));
       if (directives === null) throw new ReloadRefused('_HLS_msn and _HLS_part are numbers, _HLS_skip is YES or v2');
       const owner = opened(await directory.playlistOwner(route.content), route.grant);
-      const request = { rendition: route.rendition, directives, signal: leaving(res) };
+      const request = { rendition: route.rendition, directives, signal: endOf(res) };
       const { text, kind, policy, position } = await playlists.media(owner, request);
       const extra = position === null ? {} : { [headers.position]: formatPosition(position) };
       sendText(req, res, { text, type: HLS_TYPE, cache: MEDIA_PLAYLIST_CACHE[kind], policy, extra });
@@ -189,13 +190,6 @@ function handlersOf(deps: OriginDeps): Handlers {
 }
 
 const MEDIA_PLAYLIST_CACHE = { live: CACHE.live, reload: CACHE.liveReload, video: CACHE.videoMedia } as const;
-
-/** Aborts when the caller leaves. */
-function leaving(res: Response): AbortSignal {
-  const left = new AbortController();
-  res.once('close', () => left.abort());
-  return left.signal;
-}
 
 const queryOf = (req: Request): URLSearchParams => new URL(req.originalUrl, 'http://origin').searchParams;
 
@@ -236,6 +230,8 @@ function problems(log: Logger): ErrorRequestHandler {
     }
     if (thrown instanceof NotPlayable) res.set(headers.state, thrown.state);
     if (thrown instanceof SignedUnavailable) res.set(headers.policy, 'signed');
+    // The listener is about to close: a connection kept alive would hold it up.
+    if (thrown instanceof OriginDraining) res.set('connection', 'close');
     if (thrown instanceof RangeUnsatisfiable) res.set('content-range', `bytes */${thrown.bytes}`);
     if (status === 503) {
       res.set('retry-after', '1');
