@@ -1,122 +1,95 @@
-// Shaka Player in Chromium over the manifests that origins write: running, away and back, another writer, the end, recordings.
+// Shaka Player in Chromium over the manifests that origins write: running, away and back, another writer, the end, the recording.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { hasChromium, startBrowser } from '../support/browser.ts';
+import { type DashPages, playDash, serveDashPages, untilDash } from '../support/dash-page.ts';
 import { until } from '../support/platform.ts';
-import { type DashOptions, type DashServer, type PlayerState, startDashServer } from './origin-dash-rig.ts';
+import { type DashOptions, type DashServer, startDashServer } from './origin-dash-rig.ts';
 import { RigLive } from './player-live.ts';
-import { makeTracks, type Track } from './player-media.ts';
+import { makeTracks, PART_S, type Track } from './player-media.ts';
 
 let browser: Browser;
+let pages: DashPages;
 let tracks: Track[];
+let live: RigLive;
 let server: DashServer | null = null;
-let page: Page | null = null;
 
 beforeAll(async () => {
-  [browser, tracks] = await Promise.all([startBrowser(), makeTracks(12)]);
+  [browser, tracks, pages] = await Promise.all([startBrowser(), makeTracks(12), serveDashPages()]);
 }, 120_000);
 
 afterAll(async () => {
   await browser?.close();
+  await pages?.close();
 });
 
 afterEach(async () => {
-  await page?.close();
   await server?.close();
-  page = null;
   server = null;
 });
 
-const stateOf = (): Promise<PlayerState | null> =>
-  page?.evaluate('window.state ? window.state() : null') ?? Promise.resolve(null);
-
-/** Waits until the player says so. @throws Error with what it says, when it does not or has failed */
-async function untilPlayer(what: string, limitMs: number, isSo: (state: PlayerState) => boolean): Promise<PlayerState> {
-  let last: PlayerState | null = null;
-  const probe = async () => {
-    last = await stateOf();
-    if (last !== null && last.errors.length > 0) throw new Error('the player failed');
-    return last !== null && isSo(last) ? last : null;
-  };
-  try {
-    return await until(what, limitMs, probe);
-  } catch (thrown) {
-    throw new Error(`${String(thrown)}: ${JSON.stringify(last)}; not served: ${server?.failed.join()}`);
-  }
+async function open(manifest: string): Promise<Page> {
+  const page = await browser.newPage();
+  await page.goto(pages.address(`${server?.url}/${manifest}`));
+  return page;
 }
 
-/** Waits until the play head, once it moves, has moved on by `seconds`. */
-async function playOn(seconds: number, limitMs = 20_000): Promise<PlayerState> {
-  const before = (await stateOf())?.time ?? 0;
-  const { time } = await untilPlayer('playing', limitMs, (state) => state.height > 0 && state.time > before);
-  return await untilPlayer(`${seconds} s more`, limitMs, (state) => state.time > time + seconds);
-}
-
-async function open(manifest: string, live: RigLive, options: Partial<DashOptions> = {}): Promise<void> {
+/** A live with some history, and a viewer of it. */
+async function watchLive(history: number, options: Partial<DashOptions> = {}): Promise<Page> {
+  live = new RigLive({ history, window: 100 });
   live.start();
   server = await startDashServer(tracks, live, { windowS: 60, addressing: 'template', ...options });
-  page = await browser.newPage();
-  await page.goto(server.page(manifest));
+  return await open('live.mpd');
 }
 
 describe.skipIf(!(await hasChromium()))('in Chromium', () => {
   test.each([{ addressing: 'template' }, { addressing: 'list' }] as const)(
-    'a running live plays from its edge, by $addressing',
+    'a running live from its edge, and on when another worker writes, by $addressing',
     async ({ addressing }) => {
-      await open('live.mpd', new RigLive({ history: 20, window: 100 }), { addressing });
-      const state = await playOn(6);
+      const page = await watchLive(8, { addressing, writerOf: (msn) => (msn >= 9 ? 1 : 0) });
+      const state = await playDash(page, 9, 40_000);
       expect(state.isLive).toBe(true);
       expect(state.end - state.time).toBeLessThan(12);
-      expect(server?.failed).toEqual([]);
       expect(server?.manifests).toBeGreaterThanOrEqual(3);
-    },
-  );
-  test('the publisher goes and comes back: playback goes on behind the gap', async () => {
-    const live = new RigLive({ history: 10, window: 100 });
-    await open('live.mpd', live);
-    await playOn(3);
-    live.set('gap');
-    await new Promise((resolve) => setTimeout(resolve, 8_000));
-    const away = await stateOf();
-    live.set('live');
-    const from = (away?.time ?? 0) + 8;
-    await untilPlayer('behind the gap', 30_000, ({ time }) => time > from);
-    await playOn(3);
-    expect(server?.failed).toEqual([]);
-  });
-  test.each([{ addressing: 'template' }, { addressing: 'list' }] as const)(
-    'another worker goes on within the epoch, by $addressing',
-    async ({ addressing }) => {
-      const live = new RigLive({ history: 10, window: 100 });
-      await open('live.mpd', live, { addressing, writerOf: (msn) => (msn >= 12 ? 1 : 0) });
-      await playOn(14, 40_000);
       expect(server?.failed).toEqual([]);
+      await page.close();
     },
   );
-  test('the end of a live: played to its end', async () => {
-    const live = new RigLive({ history: 10, window: 100 });
-    await open('live.mpd', live);
-    await playOn(3);
-    live.end();
-    await untilPlayer('the end', 40_000, ({ isEnded }) => isEnded);
-    expect(server?.failed).toEqual([]);
-  });
-  test('a recording with a gap and two writers plays from 0 to its end', async () => {
-    const live = new RigLive({ history: 2, window: 100 });
+  test('the publisher goes and comes back, the live ends, the recording plays: over the gap each time, to the end', async () => {
+    const page = await watchLive(5);
+    const { time: before } = await playDash(page, 1);
     live.set('gap');
-    live.start();
-    await until('a gap', 10_000, async () => live.segments.length > 3);
+    await until(
+      'a gap',
+      20_000,
+      async () => live.segments.filter(({ isGap, isClosed }) => isGap && isClosed).length > 1,
+    );
     live.set('live');
+    const returned = live.startedAtMs;
     await until(
       'the second epoch',
       20_000,
-      async () => live.segments.filter((one) => one.epoch === 2 && one.isClosed).length > 2,
+      async () => live.segments.filter(({ epoch, isClosed }) => epoch === 2 && isClosed).length > 2,
     );
+    const second = live.segments.find(({ epoch, isGap }) => epoch === 2 && !isGap);
+    const behindS = ((second?.pdtMs ?? 0) - returned) / 1_000;
+    expect(behindS).toBeGreaterThan(before);
+    await untilDash(page, 'behind the gap', 30_000, ({ time }) => time > behindS + 1);
     live.end();
-    await open('recorded.mpd', live, { writerOf: (msn) => (msn === 1 ? 1 : 0) });
-    live.stop();
-    const last = await untilPlayer('the end', 40_000, ({ isEnded }) => isEnded);
-    expect(last.isLive).toBe(false);
+    await untilDash(page, 'the end', 40_000, ({ isEnded }) => isEnded);
+    await page.close();
+
+    const recorded = await open('recorded.mpd');
+    const { end, isLive } = await playDash(recorded, 1);
+    const playedS = live.segments.filter(({ isGap }) => !isGap).reduce((sum, { count }) => sum + count * PART_S, 0);
+    expect(isLive).toBe(false);
+    expect(end).toBeCloseTo(playedS, 1);
+    const firstS = live.segments
+      .filter(({ isGap, epoch }) => !isGap && epoch === 1)
+      .reduce((sum, { count }) => sum + count * PART_S, 0);
+    await recorded.evaluate(`document.querySelector('video').currentTime = ${firstS - 2}`);
+    await untilDash(recorded, 'the end of the recording', 40_000, ({ isEnded }) => isEnded);
     expect(server?.failed).toEqual([]);
+    await recorded.close();
   });
 });

@@ -1,9 +1,7 @@
-// A DASH presentation over a live that a test moves by hand, and a page with Shaka Player that plays it: what players make of our manifests.
+// A DASH presentation over a live that a test moves by hand: manifests as origins write them, and the media they name.
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { ContentId, RenditionName, SessionId, WriterTag } from '../../platform/contract/ids.ts';
 import type { EpochInfo, RenditionInfo } from '../../platform/contract/records.ts';
 import { parseViewerPath } from '../../platform/contract/routes.ts';
@@ -15,13 +13,10 @@ import { RigLive, type Segment, TARGET_S } from './player-live.ts';
 import { PART_S, stamped, type Track } from './player-media.ts';
 
 export const CONTENT = 'DashContentDashContent' as ContentId;
-const SHAKA = fileURLToPath(new URL('../../node_modules/shaka-player/dist/shaka-player.compiled.js', import.meta.url));
 const WRITERS = ['aaaa', 'bbbb'] as WriterTag[];
 
 export type DashServer = {
   url: string;
-  /** A page that plays a manifest of this server: `live.mpd` or `recorded.mpd`. */
-  page(manifest: string): string;
   /** Requests answered with an error. */
   failed: string[];
   manifests: number;
@@ -33,28 +28,6 @@ export type DashOptions = {
   /** Which of two workers stored a segment. */
   writerOf?: (msn: number) => 0 | 1;
 };
-
-/** What Shaka Player plays and says, as `window.state()`. */
-export type PlayerState = {
-  time: number;
-  end: number;
-  isLive: boolean;
-  errors: string[];
-  height: number;
-  isEnded: boolean;
-};
-
-const pageText = (manifest: string): string => `<!doctype html><meta charset="utf-8"><title>DASH</title>
-<video muted autoplay width="320" height="180"></video><script src="/shaka.js"></script><script>
-const video = document.querySelector('video');
-const errors = [];
-const player = new shaka.Player();
-player.addEventListener('error', (event) => errors.push(String(event.detail.code) + ' ' + event.detail.data));
-window.state = () => ({ time: video.currentTime, end: player.seekRange().end, isLive: player.isLive(), errors,
-  height: video.videoHeight, isEnded: video.ended });
-window.player = player;
-player.attach(video).then(() => player.load('/${manifest}')).catch((error) => errors.push('load ' + error.code + ' ' + error.message));
-</script>`;
 
 function infoOf(track: Track): RenditionInfo {
   const isAudio = track.name === 'a0';
@@ -110,7 +83,6 @@ function segmentOf(segment: Segment, tracks: readonly Track[], writer: WriterTag
 
 /** Serves the live as DASH: running at `/live.mpd`, what there is of it now as a recording at `/recorded.mpd`. */
 export async function startDashServer(tracks: Track[], live: RigLive, options: DashOptions): Promise<DashServer> {
-  const shaka = await readFile(SHAKA);
   const writerOf = (msn: number): WriterTag => WRITERS[options.writerOf?.(msn) ?? 0] ?? ('aaaa' as WriterTag);
   const failed: string[] = [];
   const manifest = (path: string): string => {
@@ -147,13 +119,10 @@ export async function startDashServer(tracks: Track[], live: RigLive, options: D
     });
     return Buffer.concat(parts);
   };
-  const result: Omit<DashServer, 'url' | 'page' | 'close'> = { failed, manifests: 0 };
+  const result: Omit<DashServer, 'url' | 'close'> = { failed, manifests: 0 };
   const server = createServer((req, res) => {
     const path = req.url ?? '/';
-    if (path === '/shaka.js') return void res.writeHead(200, { 'content-type': 'text/javascript' }).end(shaka);
-    if (path.startsWith('/play/')) {
-      return void res.writeHead(200, { 'content-type': 'text/html' }).end(pageText(path.slice('/play/'.length)));
-    }
+    res.setHeader('access-control-allow-origin', '*');
     if (path.endsWith('.mpd')) {
       result.manifests += 1;
       return void res.writeHead(200, { 'content-type': 'application/dash+xml' }).end(manifest(path));
@@ -167,7 +136,6 @@ export async function startDashServer(tracks: Track[], live: RigLive, options: D
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return Object.assign(result, {
     url,
-    page: (name: string) => `${url}/play/${name}`,
     async close() {
       live.stop();
       server.closeAllConnections();
