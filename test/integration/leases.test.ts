@@ -79,3 +79,24 @@ test('is lost in its own time when Redis dies', async () => {
   await lease.release();
   await link.close();
 });
+
+test('a kept one outlives a Redis that is away, and is lost only to another holder', async () => {
+  const own = await startRedis();
+  const link = createRedis(own.url, silentLogger);
+  await link.start();
+  const kept = createLeases(link, silentLogger);
+  const lease = await kept.acquire('kept', 600, { isKept: true });
+  if (lease === null) throw new Error('not acquired');
+  const token = await kept.holder('kept');
+  await own.kill();
+  await delay(1_500);
+  expect(lease.lost.aborted).toBe(false);
+  await own.restart();
+  await waitUntil('the lease is back', async () => (await kept.holder('kept').catch(() => null)) === token, 5_000);
+  await link.client.set(leaseKey('kept'), 'another', { px: 60_000 });
+  if (!lease.lost.aborted) await once(lease.lost, 'abort');
+  await lease.release();
+  expect(await kept.holder('kept')).toBe('another');
+  await link.close();
+  await own.stop();
+});
