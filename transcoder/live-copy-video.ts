@@ -37,6 +37,8 @@ export class CopyVideoCutter {
   #keyAt = 0;
   #lastTicks: number;
   #forced = 0;
+  /** The segment began without a key frame. */
+  #isForced = false;
 
   constructor(options: CopyVideoOptions) {
     this.#options = options;
@@ -58,14 +60,16 @@ export class CopyVideoCutter {
     this.#pending = frame;
     if (before === null) {
       this.#tfdt = frame.dts * TICKS_PER_MS;
+      this.#isForced = !frame.isKey;
       return parts;
     }
     this.#complete(before, (frame.dts - before.dts) * TICKS_PER_MS, parts);
     const { limits } = this.#options;
     if (frame.isKey && this.#closesAtKey()) parts.push(this.#cut(true));
     else if (this.#mustClose()) {
-      this.#forced += 1;
       parts.push(this.#cut(true));
+      this.#forced += 1;
+      this.#isForced = true;
     } else if (this.#partTicks >= limits.leastPart && this.#partTicks + this.#lastTicks > limits.part) {
       parts.push(this.#cut(false));
     }
@@ -95,11 +99,11 @@ export class CopyVideoCutter {
     this.#lastTicks = ticks;
   }
 
-  /** Another GOP as long as the last would make the segment too long. */
+  /** Another GOP as long as the last would make the segment too long, or the segment cannot be started from. */
   #closesAtKey(): boolean {
     const gop = this.#segmentTicks - this.#keyAt;
     this.#keyAt = this.#segmentTicks;
-    return this.#segmentTicks + gop > this.#options.limits.joined;
+    return this.#isForced || this.#segmentTicks + gop > this.#options.limits.joined;
   }
 
   #mustClose(): boolean {
@@ -122,6 +126,7 @@ export class CopyVideoCutter {
       this.#msn = msn + 1;
       this.#segmentTicks = 0;
       this.#keyAt = 0;
+      this.#isForced = false;
     }
     return { rendition, msn, part, bytes, duration, tfdt, independent, last, end: tfdt + duration };
   }
