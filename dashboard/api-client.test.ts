@@ -1,6 +1,6 @@
 // The API client: token header, envelopes, conditional overview, problems in words, If-Match on changes.
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ApiProblem, basicAuth, createApi } from './api-client.ts';
+import { type Api, ApiProblem, basicAuth, createApi } from './api-client.ts';
 
 type Sent = { path: string; method: string; headers: Record<string, string>; body: unknown };
 
@@ -45,6 +45,24 @@ describe('createApi', () => {
     await createApi('a:b').renameAsset('x', 'New');
     expect(sent[1]).toMatchObject({ method: 'PATCH', body: { title: 'New' } });
     expect(sent[1]?.headers['if-match']).toBe('"v7"');
+  });
+
+  it('switches recording on the version it has just read', async () => {
+    const sent = answering(json({ data: {} }, { headers: { etag: '"v2"' } }), json({ data: {} }));
+    await createApi('a:b').setRecording('x', false);
+    expect(sent[1]).toMatchObject({ method: 'PATCH', path: '/video/v1/live-streams/x', body: { record: false } });
+    expect(sent[1]?.headers['if-match']).toBe('"v2"');
+  });
+
+  it.each([
+    ['POST', '/video/v1/live-streams/x/kick', (api: Api) => api.kickStream('x')],
+    ['PUT', '/video/v1/live-streams/x/complete', (api: Api) => api.completeStream('x')],
+    ['POST', '/video/v1/live-streams/x/switch', (api: Api) => api.switchStream('x', 'backup')],
+    ['POST', '/video/v1/live-streams/x/backup-stream-key', (api: Api) => api.resetBackupKey('x')],
+  ] as const)('%s %s', async (method, path, act) => {
+    const sent = answering(json({ data: {} }));
+    await act(createApi('a:b'));
+    expect(sent).toMatchObject([{ method, path }]);
   });
 
   it('keeps a job id with colons in one path part', async () => {

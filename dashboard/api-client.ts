@@ -12,9 +12,31 @@ export class ApiProblem extends Error {
   }
 }
 
-export type NewStream = { title: string; latency_mode: string; playback_policies: string[] };
+export type NewStream = {
+  title: string;
+  latency_mode: string;
+  playback_policies: string[];
+  transcode: string;
+  redundancy: string;
+  record: boolean;
+};
 /** Server and key as OBS asks for them; the key is in this answer alone. */
-export type StreamKeyAnswer = { id: string; title: string; rtmp_url: string; stream_key: string };
+export type StreamKeyAnswer = {
+  id: string;
+  title: string;
+  rtmp_url: string;
+  rtmps_url: string | null;
+  stream_key: string;
+  key: 'primary' | 'backup';
+};
+/** Seconds: of an asset from its start, of a live stream before its edge (negative). */
+export type NewClip = {
+  source: { asset_id: string } | { live_stream_id: string };
+  start: number;
+  end: number;
+  title?: string;
+};
+export type ClipAnswer = { id: string; title: string; duration: number };
 export type NewUpload = { title: string; length: number; filename: string };
 export type UploadAnswer = { id: string; asset_id: string; url: string };
 
@@ -25,7 +47,14 @@ export interface Api {
   overview(): Promise<Overview | null>;
   createStream(stream: NewStream): Promise<StreamKeyAnswer>;
   resetKey(streamId: string): Promise<StreamKeyAnswer>;
+  /** Makes the backup key, or a new one. */
+  resetBackupKey(streamId: string): Promise<StreamKeyAnswer>;
+  completeStream(streamId: string): Promise<void>;
+  kickStream(streamId: string): Promise<void>;
+  switchStream(streamId: string, to: 'primary' | 'backup'): Promise<void>;
+  setRecording(streamId: string, isOn: boolean): Promise<void>;
   deleteStream(streamId: string): Promise<void>;
+  createClip(clip: NewClip): Promise<ClipAnswer>;
   createUpload(upload: NewUpload): Promise<UploadAnswer>;
   cancelUpload(uploadId: string): Promise<void>;
   renameAsset(assetId: string, title: string): Promise<void>;
@@ -83,6 +112,13 @@ export function createApi(token: string): Api {
     return ((await (await send(path, call)).json()) as { data: T }).data;
   }
 
+  const streamAt = (id: string, tail = ''): string => `/video/v1/live-streams/${id}${tail}`;
+  /** Changes the version that was just read. */
+  async function change(path: string, body: unknown): Promise<void> {
+    const version = (await send(path)).headers.get('etag') ?? '*';
+    await send(path, { method: 'PATCH', body, headers: { 'if-match': version } });
+  }
+
   return {
     async checkToken() {
       await send('/system/v1/whoami');
@@ -95,10 +131,22 @@ export function createApi(token: string): Api {
       return overview;
     },
     createStream: (stream) => data('/video/v1/live-streams', { method: 'POST', body: stream }),
-    resetKey: (id) => data(`/video/v1/live-streams/${id}/reset-stream-key`, { method: 'POST' }),
-    async deleteStream(id) {
-      await send(`/video/v1/live-streams/${id}`, { method: 'DELETE' });
+    resetKey: (id) => data(streamAt(id, '/reset-stream-key'), { method: 'POST' }),
+    resetBackupKey: (id) => data(streamAt(id, '/backup-stream-key'), { method: 'POST' }),
+    async completeStream(id) {
+      await send(streamAt(id, '/complete'), { method: 'PUT' });
     },
+    async kickStream(id) {
+      await send(streamAt(id, '/kick'), { method: 'POST' });
+    },
+    async switchStream(id, to) {
+      await send(streamAt(id, '/switch'), { method: 'POST', body: { to } });
+    },
+    setRecording: (id, isOn) => change(streamAt(id), { record: isOn }),
+    async deleteStream(id) {
+      await send(streamAt(id), { method: 'DELETE' });
+    },
+    createClip: (clip) => data('/video/v1/clips', { method: 'POST', body: clip }),
     createUpload: ({ title, length, filename }) =>
       data('/video/v1/uploads', {
         method: 'POST',
@@ -112,11 +160,7 @@ export function createApi(token: string): Api {
     async cancelUpload(id) {
       await send(`/video/v1/uploads/${id}/cancel`, { method: 'PUT' });
     },
-    async renameAsset(id, title) {
-      const path = `/video/v1/assets/${id}`;
-      const version = (await send(path)).headers.get('etag') ?? '*';
-      await send(path, { method: 'PATCH', body: { title }, headers: { 'if-match': version } });
-    },
+    renameAsset: (id, title) => change(`/video/v1/assets/${id}`, { title }),
     async deleteAsset(id) {
       await send(`/video/v1/assets/${id}`, { method: 'DELETE' });
     },

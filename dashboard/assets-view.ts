@@ -1,6 +1,7 @@
-// Videos: status, progress, errors, links, title, delete.
+// Videos: uploads, recordings and clips with status, progress, errors, links, title, clip, delete.
 import type { OverviewAsset } from '../platform/contract/overview.ts';
 import type { Api } from './api-client.ts';
+import { openClipForm } from './clip-form.ts';
 import { button, byId, el, keyedList, type Row, setAttributes, setText } from './dom.ts';
 import { attempt, confirmed, copyButton } from './feedback.ts';
 import { embedCode, formatAge, formatBytes, formatDuration } from './format.ts';
@@ -38,10 +39,19 @@ export function assetFacts(asset: OverviewAsset, now: number): string {
     const step = STEPS[asset.progress.state] ?? asset.progress.state;
     parts.push(asset.progress.percent > 0 ? `${step} ${Math.floor(asset.progress.percent)} %` : step);
   }
+  const source = sourceOf(asset);
+  if (source !== null) parts.push(source);
   if (asset.duration_s !== null) parts.push(formatDuration(asset.duration_s));
   if (asset.size_bytes !== null) parts.push(formatBytes(asset.size_bytes));
   parts.push(`${formatAge(asset.created_at, now)} ago`);
   return parts.join(' · ');
+}
+
+/** What a recording or clip was made of; null for uploads. */
+export function sourceOf(asset: OverviewAsset): string | null {
+  if (asset.source_type === 'upload') return null;
+  const word = asset.source_type === 'live' ? 'Recording' : 'Clip';
+  return asset.source_title ? `${word} of ${asset.source_title}` : word;
 }
 
 /** Status as one word. */
@@ -85,12 +95,15 @@ function assetRow(api: Api, first: OverviewAsset): Row<OverviewAsset> {
   const head = el('p', { class: 'row-head' }, status, title);
   const edit = button('Edit', 'quiet', () => editTitle(api, current, head, edit));
   const remove = button('Delete', 'quiet risky', () => removeAsset(api, current));
-  const root = el(
-    'li',
-    { class: 'row row-asset' },
+  const root = el('li', { class: 'row row-asset' });
+  const clip = button('Clip', 'quiet', () => {
+    const { id, duration_s } = current;
+    openClipForm(api, { kind: 'video', name: nameOf(current), assetId: id, durationS: duration_s }, root, clip);
+  });
+  root.append(
     thumb.root,
     el('div', { class: 'row-main' }, head, bar, facts, errors),
-    el('div', { class: 'row-actions' }, watch, embed, edit, remove),
+    el('div', { class: 'row-actions' }, watch, embed, clip, edit, remove),
   );
   const update = (asset: OverviewAsset): void => {
     current = asset;
@@ -106,6 +119,8 @@ function assetRow(api: Api, first: OverviewAsset): Row<OverviewAsset> {
     setText(errors, asset.errors?.messages.join('; ') ?? '');
     errors.hidden = asset.errors === null;
     watch.hidden = asset.watch_url === null || !(asset.playable || asset.status === 'ready');
+    clip.hidden = asset.status !== 'ready';
+    clip.setAttribute('aria-label', `Clip ${nameOf(asset)}`);
     embed.hidden = asset.embed_url === null || asset.status === 'errored';
     setAttributes(watch, { href: asset.watch_url, 'aria-label': `Watch ${nameOf(asset)}` });
     edit.setAttribute('aria-label', `Edit title of ${nameOf(asset)}`);
@@ -118,7 +133,7 @@ function assetRow(api: Api, first: OverviewAsset): Row<OverviewAsset> {
 async function removeAsset(api: Api, asset: OverviewAsset): Promise<void> {
   const isSure = await confirmed(
     `Delete “${nameOf(asset)}”?`,
-    'The video and all its files are removed from storage. This cannot be undone.',
+    'The video is removed, and its files with it unless a clip or recording still shows them. This cannot be undone.',
     'Delete',
   );
   if (isSure) await attempt(() => api.deleteAsset(asset.id), 'Video deleted');

@@ -1,8 +1,34 @@
 // Texts for people.
 import { describe, expect, it } from 'vitest';
-import { embedCode, formatAge, formatBitrate, formatBytes, formatDuration, plural } from './format.ts';
+import {
+  embedCode,
+  formatAge,
+  formatBitrate,
+  formatBytes,
+  formatDuration,
+  formatRenditions,
+  parseSeconds,
+  plural,
+} from './format.ts';
 
 describe('format', () => {
+  it.each([
+    ['90', 90],
+    ['1:30', 90],
+    ['1:02:03', 3_723],
+    [' 12.5 ', 12.5],
+    ['0:00', 0],
+    ['', null],
+    ['-5', null],
+    ['1:75', null],
+    ['soon', null],
+  ])('time %j -> %s', (text, seconds) => expect(parseSeconds(text)).toBe(seconds));
+
+  it('renditions in words', () => {
+    expect(formatRenditions(['v720', 'v240', 'a0', 'a1'])).toBe('720p, 240p, audio');
+    expect(formatRenditions([])).toBe('');
+  });
+
   it.each([
     [0, '0 B'],
     [999, '999 B'],

@@ -50,3 +50,20 @@ export function embedCode(embedUrl: string, title: string): string {
   const name = (title || 'Video').replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
   return `<iframe src="${embedUrl}" title="${name}" width="960" height="540" style="border:0" allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>`;
 }
+
+/** Seconds from `90`, `1:30`, `1:02:03` or `12.5`; null for anything else. */
+export function parseSeconds(text: string): number | null {
+  if (!/^\d{1,6}(?::[0-5]?\d){0,2}(?:\.\d{1,3})?$/.test(text.trim())) return null;
+  return text
+    .trim()
+    .split(':')
+    .reduce((sum, part) => sum * 60 + Number(part), 0);
+}
+
+/** Names of renditions for people: `720p, 240p, audio`. */
+export function formatRenditions(names: readonly string[]): string {
+  const words = names.map((name) =>
+    name.startsWith('v') ? `${name.slice(1)}p` : name.startsWith('a') ? 'audio' : name,
+  );
+  return [...new Set(words)].join(', ');
+}

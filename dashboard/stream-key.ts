@@ -38,12 +38,18 @@ export function showStreamKey(answer: StreamKeyAnswer): void {
     panel.replaceChildren();
   };
   const command = `ffmpeg -re -stream_loop -1 -i video.mp4 -c copy -f flv ${answer.rtmp_url}/${answer.stream_key}`;
-  const heading = el('h3', { tabindex: '-1' }, `Stream to “${answer.title || 'Live stream'}”`);
+  const isBackup = answer.key === 'backup';
+  const name = answer.title || 'Live stream';
+  const heading = el('h3', { tabindex: '-1' }, isBackup ? `Second encoder of “${name}”` : `Stream to “${name}”`);
+  const hint = isBackup
+    ? 'Publish from another encoder with this key: it stands by, and takes over when the first one fails. Keep the key now: it is not shown again.'
+    : 'In OBS: Settings, Stream, Service “Custom…”. Keep the key now: it is not shown again.';
   panel.replaceChildren(
     heading,
-    el('p', { class: 'hint' }, 'In OBS: Settings, Stream, Service “Custom…”. Keep the key now: it is not shown again.'),
+    el('p', { class: 'hint' }, hint),
     field('Server', answer.rtmp_url, false),
-    field('Stream key', answer.stream_key, true),
+    ...(answer.rtmps_url === null ? [] : [field('Server (TLS)', answer.rtmps_url, false)]),
+    field(isBackup ? 'Backup stream key' : 'Stream key', answer.stream_key, true),
     el(
       'div',
       { class: 'key-actions' },

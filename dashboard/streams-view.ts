@@ -1,9 +1,10 @@
-// Live streams: making one, and the list with status, viewers and bit rate.
+// Live streams: making one, and the list with status, health of the signal, viewers, renditions.
 import type { OverviewStream } from '../platform/contract/overview.ts';
 import type { Api } from './api-client.ts';
-import { button, byId, el, keyedList, type Row, setAttributes, setText } from './dom.ts';
-import { attempt, confirmed } from './feedback.ts';
-import { formatBitrate, plural } from './format.ts';
+import { byId, el, keyedList, type Row, setText } from './dom.ts';
+import { attempt } from './feedback.ts';
+import { formatBitrate, formatRenditions, plural } from './format.ts';
+import { createStreamActions, nameOf } from './stream-actions.ts';
 import { showStreamKey } from './stream-key.ts';
 
 const STATUS: Record<OverviewStream['status'], string> = { idle: 'Idle', active: 'Live', disabled: 'Disabled' };
@@ -37,6 +38,9 @@ async function createFrom(api: Api, form: HTMLFormElement): Promise<void> {
       title: String(values.get('title') ?? '').trim(),
       latency_mode: String(values.get('latency') ?? 'default'),
       playback_policies: [String(values.get('policy') ?? 'public')],
+      transcode: String(values.get('transcode') ?? 'ladder'),
+      redundancy: String(values.get('redundancy') ?? 'standby'),
+      record: values.get('record') !== null,
     });
     form.reset();
     showStreamKey(made);
@@ -45,50 +49,76 @@ async function createFrom(api: Api, form: HTMLFormElement): Promise<void> {
 }
 
 function streamRow(api: Api, first: OverviewStream): Row<OverviewStream> {
-  let current = first;
   const title = el('span', { class: 'row-title' });
   const status = el('span', { class: 'pill' });
+  const health = el('span', { class: 'pill' });
   const facts = el('p', { class: 'row-facts' });
-  const watch = el('a', { class: 'quiet', target: '_blank', rel: 'noopener' }, 'Watch');
-  const nameOf = (): string => current.title || 'Live stream';
-  const reset = button('Reset key', 'quiet', async () => {
-    const isSure = await confirmed(
-      `Reset the key of “${nameOf()}”?`,
-      'The present key stops working at once, and whoever is publishing with it is cut off.',
-      'Reset key',
-    );
-    if (isSure) await attempt(async () => showStreamKey(await api.resetKey(current.id)));
-  });
-  const remove = button('Delete', 'quiet risky', async () => {
-    const isSure = await confirmed(
-      `Delete “${nameOf()}”?`,
-      'Its publisher is cut off and its watch page stops working. This cannot be undone.',
-      'Delete',
-    );
-    if (isSure) await attempt(() => api.deleteStream(current.id), 'Live stream deleted');
-  });
-  const root = el(
-    'li',
-    { class: 'row' },
-    el('div', { class: 'row-main' }, el('p', { class: 'row-head' }, status, title), facts),
-    el('div', { class: 'row-actions' }, watch, reset, remove),
+  const notes = el('div', { class: 'row-notes' });
+  const root = el('li', { class: 'row row-stream' });
+  const actions = createStreamActions(api, first, root);
+  const summary = el('summary', { class: 'quiet' }, 'More');
+  root.append(
+    el('div', { class: 'row-main' }, el('p', { class: 'row-head' }, status, health, title), facts, notes),
+    el(
+      'div',
+      { class: 'row-actions' },
+      ...actions.main,
+      el('details', { class: 'more' }, summary, el('div', { class: 'more-actions' }, ...actions.more)),
+    ),
   );
   const update = (stream: OverviewStream): void => {
-    current = stream;
-    setText(title, nameOf());
+    actions.update(stream);
+    setText(title, nameOf(stream));
     setText(status, STATUS[stream.status]);
     status.className = `pill pill-${stream.status}`;
-    setText(facts, factsOf(stream).join(' · '));
-    watch.hidden = stream.watch_url === null;
-    setAttributes(watch, { href: stream.watch_url, 'aria-label': `Watch ${nameOf()}` });
-    reset.setAttribute('aria-label', `Reset stream key of ${nameOf()}`);
-    remove.setAttribute('aria-label', `Delete ${nameOf()}`);
+    health.hidden = stream.status !== 'active' || stream.health === 'unknown';
+    setText(health, stream.health === 'starving' ? 'Starving' : 'Healthy');
+    health.className = `pill pill-${stream.health}`;
+    setText(facts, streamFacts(stream).join(' · '));
+    showNotes(notes, streamNotes(stream));
+    summary.setAttribute('aria-label', `More about ${nameOf(stream)}`);
   };
   return { root, update };
 }
 
-function factsOf(stream: OverviewStream): string[] {
-  const latency = `${stream.latency_mode} latency`;
-  if (stream.status !== 'active') return [latency];
-  return [plural(stream.viewer_count, 'viewer'), formatBitrate(stream.bitrate) || '0 kbit/s', latency];
+/** Sentences in place; those that stay are not touched, so that a selection in them stays too. */
+function showNotes(list: HTMLElement, notes: readonly Note[]): void {
+  while (list.children.length > notes.length) list.lastElementChild?.remove();
+  for (const [index, { text, kind }] of notes.entries()) {
+    const line = list.children[index] ?? list.appendChild(el('p', {}));
+    setText(line, text);
+    line.className = `note note-${kind}`;
+  }
+}
+
+export type Note = { text: string; kind: 'bad' | 'warn' };
+
+/** What a person should know or do about a stream, worst first. */
+export function streamNotes(stream: OverviewStream): Note[] {
+  if (stream.status !== 'active') return [];
+  const notes: Note[] = [];
+  if (stream.fault !== null) notes.push({ text: `Cannot be shown: ${stream.fault}`, kind: 'bad' });
+  if (stream.is_away) notes.push({ text: 'Waiting for the encoder to come back.', kind: 'warn' });
+  notes.push(...stream.advice.map((text) => ({ text, kind: 'warn' }) as const));
+  if (stream.publishing_key === 'backup') notes.push({ text: 'Shown from the backup encoder.', kind: 'warn' });
+  return notes;
+}
+
+/** One line of what is known about a stream. */
+export function streamFacts(stream: OverviewStream): string[] {
+  const settings = [
+    `${stream.latency_mode} latency`,
+    ...(stream.transcode === 'passthrough' ? ['pass-through'] : []),
+    ...(stream.redundancy === 'hot' ? ['two workers'] : []),
+    stream.record ? 'recorded' : 'not recorded',
+  ];
+  if (stream.status !== 'active') return settings;
+  return [
+    plural(stream.viewer_count, 'viewer'),
+    formatBitrate(stream.bitrate) || '0 kbit/s',
+    ...(stream.renditions.length > 0 ? [formatRenditions(stream.renditions)] : []),
+    ...(stream.lag_s !== null ? [`${stream.lag_s.toFixed(1)} s in encoding`] : []),
+    ...settings,
+    ...(stream.has_standby ? ['second encoder stands by'] : []),
+  ];
 }
