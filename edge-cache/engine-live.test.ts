@@ -1,7 +1,7 @@
 // Live answers in the engine: what is kept of an answer to a directive, what may wait, what is refused when there is no room.
 import { describe, expect, it } from 'vitest';
 import { bodyOf, CONTENT_ID, edgeWorld, PLAYBACK_ID, streamed, whole } from '../test/support/edge-world.ts';
-import { OriginsUnavailable } from './errors.ts';
+import { OriginsUnavailable, StreamUnavailable } from './errors.ts';
 import type { Headers } from './messages.ts';
 
 const PLAYLIST = `/v/-/${CONTENT_ID}/v720/index.m3u8`;
@@ -12,6 +12,8 @@ const live = (position: string, maxAgeS = 12): Headers => ({
   'cache-control': `public, max-age=${maxAgeS}`,
   'headwater-position': position,
 });
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** For how many ms an answer is repeated without asking again, found by asking at the given times. */
 async function keptFor(target: string, headers: Headers, timesMs: number[]): Promise<number> {
@@ -172,6 +174,38 @@ describe('without room', () => {
     const world = edgeWorld(() => streamed({ ...IMMUTABLE, etag: 'W/"weak"' }, 4_000_000, [new Error('reset')]));
     for (const _ of [1, 2, 3]) await expect(bodyOf(await world.get(PART))).rejects.toThrow('broke off');
     expect(world.store.reserved).toBe(0);
+  });
+});
+
+describe('a request that fails while viewers wait', () => {
+  it('is made again for those who had just come, once, and not for those who had waited', async () => {
+    const fail: ((thrown: Error) => void)[] = [];
+    const world = edgeWorld(() => new Promise((_resolve, reject) => fail.push(reject)));
+    const target = `${PLAYLIST}?_HLS_msn=7&_HLS_part=2`;
+    const early = [world.get(target), world.get(target)];
+    await settled();
+    world.pass(6_000);
+    const late = [world.get(target), world.get(target)];
+    await settled();
+    fail[0]?.(new StreamUnavailable());
+    expect((await Promise.all(early)).map(({ status }) => status)).toEqual([503, 503]);
+    expect(world.asked).toHaveLength(2);
+    expect(world.waiting.waiting).toBe(2);
+    fail[1]?.(new StreamUnavailable());
+    expect((await Promise.all(late)).map(({ status }) => status)).toEqual([503, 503]);
+    expect(world.asked).toHaveLength(2);
+  });
+
+  it('leaves no trouble when all of them have left', async () => {
+    const fail: ((thrown: Error) => void)[] = [];
+    const world = edgeWorld(() => new Promise((_resolve, reject) => fail.push(reject)));
+    const visit = world.visit(`${PLAYLIST}?_HLS_msn=7&_HLS_part=2`);
+    await settled();
+    visit.leave();
+    expect((await visit.answer).result).toBe('left');
+    fail[0]?.(new StreamUnavailable());
+    await settled();
+    expect(world.fills.count).toBe(0);
   });
 });
 

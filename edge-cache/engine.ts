@@ -4,7 +4,7 @@ import { headers as names, PUBLIC_GRANT, type ViewerRoute } from '../platform/co
 import { AppError } from '../platform/runtime/errors.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { spanOf } from './conditions.ts';
-import { EdgeBusy } from './errors.ts';
+import { EdgeBusy, StreamUnavailable } from './errors.ts';
 import type { FailureLog } from './failure-log.ts';
 import type { Filled, Filling, Fills, Wanted } from './fill.ts';
 import { passedHeaders } from './fill.ts';
@@ -44,6 +44,8 @@ type Exchange = {
   wanted: Wanted | null;
   held: CachedObject | null;
   filling: Filling | null;
+  /** Joined a second fill after the first one had failed. */
+  isAgain: boolean;
 };
 /** A step answers, or hands on. */
 type Step = {
@@ -59,6 +61,8 @@ const steps: Step[] = [
   { name: 'reply', run: reply },
 ];
 
+/** Who joined a request this short before it failed has not waited for its answer yet. Unit: ms. */
+const LATE_MS = 2_000;
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
 export function createEngine(parts: EngineParts): Engine {
@@ -67,7 +71,15 @@ export function createEngine(parts: EngineParts): Engine {
       const startedMs = parts.now();
       const given = request.headers[names.requestId];
       const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomText(16);
-      const x: Exchange = { request, requestId, kind: 'invalid', wanted: null, held: null, filling: null };
+      const x: Exchange = {
+        request,
+        requestId,
+        kind: 'invalid',
+        wanted: null,
+        held: null,
+        filling: null,
+        isAgain: false,
+      };
       const answer = await runSteps(parts, x);
       answer.headers[names.requestId] ??= requestId;
       parts.metrics.requests.add({ kind: answer.kind, result: answer.result, status: String(answer.status) });
@@ -177,10 +189,16 @@ function coalesce(parts: EngineParts, x: Exchange): null {
 async function reply(parts: EngineParts, x: Exchange): Promise<EdgeAnswer | null> {
   if (x.filling === null || x.wanted === null) return null;
   let filled: Filled | typeof LEFT;
+  const fromMs = parts.now();
   try {
     filled = await parts.waiting.wait(x.filling.filled, x.request, x.filling.isBlocked);
   } catch (thrown) {
-    return staleReply(parts, x, thrown);
+    const isLate = !x.isAgain && !x.filling.isFirst && parts.now() - fromMs < LATE_MS;
+    if (!isLate || !(thrown instanceof StreamUnavailable)) return staleReply(parts, x, thrown);
+    // Others had waited for long before this viewer came: this one has hardly begun.
+    x.isAgain = true;
+    x.filling = parts.fills.join(x.wanted);
+    return reply(parts, x);
   }
   if (filled === LEFT) return leftReply(x.kind);
   const how: Result = x.filling.isFirst ? 'miss' : 'coalesced';

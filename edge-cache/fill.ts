@@ -100,13 +100,23 @@ export class Fills {
     // One timer per fill is all that any number of waiting viewers costs.
     const limit = setTimeout(() => ending.abort(new BodyBroken('it took too long')), BODY_LIMIT_MS);
     const hold = this.#holdOf(wanted);
-    const { filled, done } = this.#begin(wanted, hold, ending.signal);
+    const { filled: begun, done } = this.#begin(wanted, hold, ending.signal);
+    const forget = (): void => {
+      if (this.#running.get(wanted.key) === filling) this.#running.delete(wanted.key);
+    };
+    // Forgotten before anybody hears of the failure: whoever asks anew then gets a new one.
+    const filled = begun.catch((thrown: unknown) => {
+      forget();
+      throw thrown;
+    });
     const filling = { filled, isFirst: true, isBlocked: hold !== null, ending };
     this.#running.set(wanted.key, filling);
     void done.then(() => {
       clearTimeout(limit);
-      this.#running.delete(wanted.key);
+      forget();
     });
+    // Each viewer hears of it through the promise; when all have left, nobody does.
+    filled.catch(() => undefined);
     return filling;
   }
 

@@ -17,6 +17,8 @@ export type BlockedViewersResult = {
   mostParts: number;
   /** Keys that an edge asked its origins for more than once: `edge 0: 2 x /v/...`. */
   askedAgain: string[];
+  /** Upstream requests that got no 2xx or 3xx, with status and key. */
+  upstreamFailures: string[];
   /** Upstream requests of both edges, and different keys among them. */
   upstream: number;
   keys: number;
@@ -84,6 +86,7 @@ function newRun(edges: string[], { viewers, seconds }: { viewers: number; second
       fewestParts: 0,
       mostParts: 0,
       askedAgain: [],
+      upstreamFailures: [],
       upstream: 0,
       keys: 0,
       fanOutP50Ms: 0,
@@ -158,10 +161,11 @@ function countUpstream(result: BlockedViewersResult, counters: RequestCounter[])
   const counts = new Map<string, number>();
   const seen = counters.flatMap((counter) => counter.seen);
   result.upstream = seen.length;
-  for (const { path, id } of seen) {
+  for (const { path, id, status } of seen) {
     const edge = /^edge(\d+)-/.exec(id)?.[1] ?? 'unknown';
     const key = `edge ${edge}: ${path}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
+    if (status !== 0 && (status < 200 || status >= 400)) result.upstreamFailures.push(`${status} ${key}`);
   }
   result.keys = counts.size;
   for (const [key, count] of counts) {
