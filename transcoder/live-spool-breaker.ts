@@ -1,17 +1,17 @@
-// Whether the store is asked first: after a failure, or several slow answers, live media goes to the disk at once until the store has
-// caught up. Pure but for its clock.
+// Whether the store is asked first: after a failure, or a second of nothing but slow answers, live media goes to the disk at once until
+// the store has caught up. Pure but for its clock.
 
-/** Slow answers in a row that count as away. One alone is a hiccup: its object goes to the disk, the next one is tried again. */
-const SLOW_LIMIT = 3;
+/** A hiccup is bridged by the disk and ends by itself; this long without one quick answer, the store counts as away. Unit: ms. */
+const SLOW_MS = 1_000;
 
 export class StoreBreaker {
-  #slow = 0;
+  #slowSince: number | null = null;
   #openSince: number | null = null;
+  readonly #changed: (isOpen: boolean, ms: number) => void;
   readonly #now: () => number;
-  readonly #changed: (isOpen: boolean, seconds: number) => void;
 
-  /** @param changed called at each change; `seconds` it was open, when it closes. @param now steady clock, ms */
-  constructor(changed: (isOpen: boolean, seconds: number) => void, now: () => number = () => performance.now()) {
+  /** @param changed called at each change; `ms` it was open, when it closes. @param now steady clock, ms */
+  constructor(changed: (isOpen: boolean, ms: number) => void, now: () => number = () => performance.now()) {
     this.#changed = changed;
     this.#now = now;
   }
@@ -20,14 +20,18 @@ export class StoreBreaker {
   get isOpen(): boolean {
     return this.#openSince !== null;
   }
+  /** How long it has been open; 0 when it is not. */
+  get openMs(): number {
+    return this.#openSince === null ? 0 : this.#now() - this.#openSince;
+  }
 
   quick(): void {
-    this.#slow = 0;
+    this.#slowSince = null;
   }
 
   slow(): void {
-    this.#slow += 1;
-    if (this.#slow >= SLOW_LIMIT) this.failed();
+    this.#slowSince ??= this.#now();
+    if (this.#now() - this.#slowSince >= SLOW_MS) this.failed();
   }
 
   failed(): void {
@@ -38,10 +42,10 @@ export class StoreBreaker {
 
   /** Nothing waits any more. */
   caughtUp(): void {
-    this.#slow = 0;
+    this.#slowSince = null;
+    const ms = this.openMs;
     if (this.#openSince === null) return;
-    const seconds = (this.#now() - this.#openSince) / 1_000;
     this.#openSince = null;
-    this.#changed(false, seconds);
+    this.#changed(false, ms);
   }
 }

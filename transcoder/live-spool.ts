@@ -33,6 +33,8 @@ const KEPT_MS = 10_000;
 const MEMORY_BYTES = 32 * 1024 * 1024;
 const SWEEP_MS = 2_000;
 const ADOPT_EVERY_MS = 60_000;
+/** Away for longer than this is an alarm, repeated at most this often. Unit: ms. */
+const ALARM_MS = 2_000;
 const REPORT_EVERY_MS = 10_000;
 
 export class LiveSpool implements MediaStore, Component {
@@ -65,10 +67,9 @@ export class LiveSpool implements MediaStore, Component {
     this.#log = deps.log;
     this.#folder = new SpoolFolder(options.dataDir, options.node, deps.log);
     this.#metrics = createSpoolMetrics(deps.metrics, () => this.#gauges());
-    this.#breaker = new StoreBreaker((isOpen, seconds) => {
-      if (!isOpen) return this.#log.info('store has caught up', { seconds });
-      this.#uploader.caution();
-      this.#log.error('store is away: live media goes to the disk', { limit_bytes: options.limitBytes });
+    this.#breaker = new StoreBreaker((isOpen, ms) => {
+      if (isOpen) this.#uploader.caution();
+      this.#log.info(isOpen ? 'live media goes to the disk' : 'store has caught up', isOpen ? {} : { ms });
     });
     this.#uploader = new SpoolUploader({
       put: (item) => this.#upload(item),
@@ -216,7 +217,9 @@ export class LiveSpool implements MediaStore, Component {
       if (item.storedAt !== null && now - item.storedAt > KEPT_MS) await this.#drop(item);
     }
     const gauges = this.#gauges();
-    if (gauges.objects > 0 && gauges.oldestS > 5) this.#report('live media waits for the store', gauges);
+    if (this.#breaker.openMs > ALARM_MS || gauges.oldestS > 2 * PUT_LIMIT_MS) {
+      this.#report('store is away: live media waits on the disk', { ...gauges, limit_bytes: this.#options.limitBytes });
+    }
     if (now - this.#adoptedAt < ADOPT_EVERY_MS) return;
     await this.#folder.touch();
     await this.#adopt();
