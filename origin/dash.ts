@@ -36,6 +36,7 @@ export const DASH_TYPE = 'application/dash+xml';
 export function createDash(deps: DashDeps): Dash {
   const now = deps.now ?? Date.now;
   const recorded = new WeakMap<Recording, string>();
+  const held = new WeakMap<LiveWindow, HeldManifest>();
   const assetText = async (asset: AssetRecord): Promise<string> => {
     if (assetState(asset) !== 'ready') throw new NotPlayable(assetState(asset));
     if (!isRecorded(asset)) return textOf(await storedManifest(asset, deps.vod));
@@ -51,7 +52,10 @@ export function createDash(deps: DashDeps): Dash {
     async manifest({ policy, ...shown }) {
       if (shown.kind === 'asset') return { text: await assetText(shown.asset), policy, kind: 'video' };
       if (shown.broadcast === null) throw new NotPlayable('waiting');
-      return { text: textOf(await liveManifest(shown.broadcast, deps, now())), policy, kind: 'live' };
+      const manifest = await liveManifest(shown.broadcast, deps, held);
+      const { live } = manifest;
+      const text = writeDash(live === null ? manifest : { ...manifest, live: { ...live, nowMs: now() } });
+      return { text, policy, kind: 'live' };
     },
   };
 }
@@ -71,23 +75,40 @@ async function storedManifest(asset: AssetRecord, vod: VodPlaylists): Promise<Da
   return storedDash(asset.content_id, await Promise.all(tracks));
 }
 
-async function liveManifest(shown: BroadcastRecord, deps: DashDeps, nowMs: number): Promise<DashManifest | null> {
-  if (newestEpoch(shown) === null) throw new NotPlayable(shown.status === 'ended' ? 'ended' : 'waiting');
+/** What a window's manifest was made of, and the manifest: many ask between two segments. */
+type HeldManifest = { state: string; manifest: DashManifest };
+
+/** But for the clock, which the caller sets. */
+async function liveManifest(
+  shown: BroadcastRecord,
+  deps: DashDeps,
+  held: WeakMap<LiveWindow, HeldManifest>,
+): Promise<DashManifest> {
+  const nothing = () => new NotPlayable(shown.status === 'ended' ? 'ended' : 'waiting');
+  if (newestEpoch(shown) === null) throw nothing();
   const window = await deps.windows.open(shown);
   if (shown.status === 'live' && shown.ingest !== null && deps.windows.isCutOff(window)) throw new StreamStale();
-  const newest = window.timeline.newest();
-  if (newest === null) throw new NotPlayable(shown.status === 'ended' ? 'ended' : 'waiting');
+  const { timeline } = window;
+  const newest = timeline.newest();
+  if (newest === null) throw nothing();
   // A worker writes an epoch into the record before its first entry: a window ahead of the record means the record held here is old.
   const isKnown = shown.epochs.some(({ epoch }) => epoch === newest.epoch);
   const broadcast = isKnown ? shown : ((await deps.directory.broadcastNow(shown.id)) ?? shown);
   window.noteEnd(broadcast.status === 'ended');
-  return liveDash({
+  const isEnded = window.isOver();
+  const state = `${newest.msn} ${timeline.lateCount()} ${broadcast.epochs.length} ${isEnded}`;
+  const known = held.get(window);
+  if (known?.state === state) return known.manifest;
+  const manifest = liveDash({
     content: broadcast.content_id,
     epochs: broadcast.epochs,
-    segments: window.timeline.segments(),
-    windowS: window.timeline.capacity * window.targetS,
-    isEnded: window.isOver(),
-    nowMs,
+    segments: timeline.segments(),
+    windowS: timeline.capacity * window.targetS,
+    isEnded,
+    nowMs: 0,
     addressing: addressingOf(broadcast),
   });
+  if (manifest === null) throw nothing();
+  held.set(window, { state, manifest });
+  return manifest;
 }

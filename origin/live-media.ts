@@ -1,10 +1,11 @@
 // Media of a running broadcast: waits for parts that a playlist has hinted at, and knows which node has what the store has not.
 import type { NodeId } from '../platform/contract/ids.ts';
 import type { BroadcastRecord } from '../platform/contract/records.ts';
-import { NO_WRITER, type ViewerRoute } from '../platform/contract/routes.ts';
+import { NO_WRITER, routeKey, type ViewerRoute } from '../platform/contract/routes.ts';
 import { advanceParts } from '../platform/hls/live-reload.ts';
 import { type LiveTimeline, mediaOf } from '../platform/hls/live-timeline.ts';
 import { MediaPending, MediaUnknown } from './errors.ts';
+import type { LiveInits } from './live-inits.ts';
 import type { WindowSource } from './live-window.ts';
 import type { LiveObject } from './objects.ts';
 import type { WorkerObjects } from './worker-objects.ts';
@@ -54,8 +55,14 @@ export function placeOfPart(
 const PLAIN_REACH = 1;
 const WORKER = /^worker:([A-Za-z0-9]{16,40})$/;
 
-/** @param workers which nodes carry a broadcast */
-export function createLiveMedia(windows: WindowSource, workers: Pick<WorkerObjects, 'carriersOf'>): LiveMedia {
+export type LiveMediaDeps = {
+  windows: WindowSource;
+  /** Which nodes carry a broadcast. */
+  workers: Pick<WorkerObjects, 'carriersOf'>;
+  inits: LiveInits;
+};
+
+export function createLiveMedia({ windows, workers, inits }: LiveMediaDeps): LiveMedia {
   const srcOf = async (broadcast: BroadcastRecord, route: LiveMediaRoute, signal: AbortSignal): Promise<string> => {
     if (route.kind === 'init') return 'store';
     const window = await windows.open(broadcast);
@@ -78,7 +85,9 @@ export function createLiveMedia(windows: WindowSource, workers: Pick<WorkerObjec
       const hasEpoch = broadcast.epochs.some((epoch) => epoch.renditions.length > 0);
       const src = hasEpoch ? await srcOf(broadcast, route, signal) : 'store';
       const holder = WORKER.exec(src)?.[1] ?? null;
-      return { holder: holder as NodeId | null, carriers: workers.carriersOf(broadcast) };
+      inits.note(broadcast);
+      const kept = route.kind === 'init' ? inits.get(routeKey(route)) : null;
+      return { kept, holder: holder as NodeId | null, carriers: workers.carriersOf(broadcast) };
     },
   };
 }

@@ -7,6 +7,7 @@ import { livePlaylist } from '../platform/hls/live-playlist.ts';
 import { type Directives, isTooFar, newestPlace, type Reload, reloadPlace } from '../platform/hls/live-reload.ts';
 import type { HistogramMetric } from '../platform/runtime/metrics.ts';
 import { MediaPending, MediaUnknown, ReloadRefused, StreamStale } from './errors.ts';
+import { LiveTexts } from './live-texts.ts';
 import type { LiveWindow, WindowSource } from './live-window.ts';
 import type { PlaybackDirectory } from './playback.ts';
 import type { PreparedText } from './replies.ts';
@@ -44,6 +45,7 @@ export type LivePlaylistsDeps = {
 const BEHIND_MS = 1_000;
 
 export function createLivePlaylists({ directory, windows, buildSeconds }: LivePlaylistsDeps): LivePlaylists {
+  const texts = new LiveTexts();
   /** The place asked for as soon as it is there; null: the broadcast is over. */
   const awaitPlace = async (window: LiveWindow, reload: Reload, signal: AbortSignal): Promise<Position | null> => {
     const { timeline, partTargetS } = window;
@@ -78,8 +80,10 @@ export function createLivePlaylists({ directory, windows, buildSeconds }: LivePl
       }
       const isDelta = directives.isDelta && !isEnded;
       const { timeline, runTexts } = window;
-      const name = [rendition, at.epoch, at.msn, at.part, isDelta, isEnded, timeline.lateCount()].join(' ');
-      const text = window.texts.of(name, () => {
+      const name = [broadcast.id, rendition, at.epoch, at.msn, at.part, isDelta, isEnded, timeline.lateCount()].join(
+        ' ',
+      );
+      const text = texts.of(name, () => {
         const began = performance.now();
         const written = livePlaylist({ timeline, epochs: broadcast.epochs, rendition, at, isEnded, isDelta }, runTexts);
         buildSeconds.observe((performance.now() - began) / 1_000);

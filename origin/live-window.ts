@@ -10,7 +10,6 @@ import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { delay, type Loop, repeat } from '../platform/runtime/waits.ts';
 import { type BlockSource, readNewestBlocks } from './index-blocks.ts';
-import { LiveTexts } from './live-texts.ts';
 import type { FollowedBroadcasts } from './metrics.ts';
 import { Waiting } from './waiting.ts';
 
@@ -58,7 +57,6 @@ export class LiveWindow {
   /** PART-TARGET, null without parts. Unit: s. */
   readonly partTargetS: number | null;
   readonly waiting = new Waiting();
-  readonly texts = new LiveTexts();
   readonly runTexts = new RunTexts();
   /** On the air as of the last request; kept for the age gauge. */
   isOnAir = false;

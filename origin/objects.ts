@@ -1,7 +1,7 @@
 // Immutable objects: whole or one range, with an ETag that every origin and driver agrees on. From the store; media of a running broadcast
 // also from the transcoder that could not store it yet.
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { ByteRange, ObjectStorage } from '../platform/adapters/storage.ts';
 import type { NodeId } from '../platform/contract/ids.ts';
 import type { ObjectKey } from '../platform/contract/object-keys.ts';
@@ -17,6 +17,8 @@ const LIVE_FIRST_BYTE_MS = 1_000;
 
 /** Where media of a running broadcast may be beside the store. */
 export type LiveObject = {
+  /** Held by this origin itself. */
+  kept: Buffer | null;
   /** The timeline says that this node has it and the store does not: it is asked first. */
   holder: NodeId | null;
   /** Asked when the store is away. */
@@ -66,6 +68,7 @@ export function createObjects(
     async open(request) {
       const { live } = request;
       if (live === undefined) return await stored(storage, request, FIRST_BYTE_MS);
+      if (live.kept !== null) return inMemory(live.kept, request);
       const held = live.holder === null ? null : await workers.open(live.holder, request);
       if (held !== null) return held;
       const others = live.carriers.filter((node) => node !== live.holder);
@@ -81,6 +84,15 @@ export function createObjects(
       }
     },
   };
+}
+
+function inMemory(whole: Buffer, { isHead, range }: ObjectRequest): ObjectAnswer {
+  const bytes = whole.byteLength;
+  if (isHead) return { bytes, range: null, body: null };
+  const wanted = parseRange(range, bytes);
+  if (wanted === 'unsatisfiable') throw new RangeUnsatisfiable(bytes);
+  const body = Readable.from([wanted === null ? whole : whole.subarray(wanted.first, wanted.last + 1)]);
+  return { bytes, range: wanted, body };
 }
 
 async function stored(

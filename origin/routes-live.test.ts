@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { NodeId } from '../platform/contract/ids.ts';
 import type { NodeInfo } from '../platform/contract/nodes.ts';
-import { partKey, segmentKey } from '../platform/contract/object-keys.ts';
+import { initKey, partKey, segmentKey } from '../platform/contract/object-keys.ts';
 import { headers, workerObjectPath } from '../platform/contract/routes.ts';
 import type { TimelineEntry } from '../platform/contract/timeline.ts';
 import { closeServer } from '../platform/runtime/http-server.ts';
@@ -21,6 +21,7 @@ import {
   world,
 } from '../test/support/origin-world.ts';
 import {
+  A0,
   broadcastOf,
   entriesOf,
   epochOf,
@@ -236,6 +237,23 @@ describe('not in the store yet', () => {
   test('on neither: 503 of the stream, for the next worker on that disk will store it', async () => {
     const answer = await get(liveSegment(3)).expect(503);
     expect(answer.headers['headwater-scope']).toBe('stream');
+  });
+  test('an init that nobody has asked for is here when the store goes away', async () => {
+    const init = (rendition: string) => liveMedia.replace('v360/index.m3u8', `${rendition}/1/init.mp4`);
+    await put(initKey({ content: LIVE_CONTENT, rendition: A0, epoch: 1 }), 'audio init');
+    await get(partPath(3, 1));
+    world.now = 500;
+    await waitUntil('the init of the audio', async () => {
+      world.isStoreDown = true;
+      const answer = await get(init('a0'));
+      world.isStoreDown = false;
+      return answer.status === 200;
+    });
+    world.isStoreDown = true;
+    const answer = await get(init('a0')).expect(200);
+    expect([answer.headers['content-type'], answer.body.toString()]).toEqual(['audio/mp4', 'audio init']);
+    expect((await get(init('a0')).set('range', 'bytes=6-').expect(206)).body.toString()).toBe('init');
+    await get(init('v360')).expect(503);
   });
   test('a worker that is gone is not waited for', async () => {
     world.transcoders = [{ id: NODE, url: 'http://127.0.0.1:1' } as NodeInfo];

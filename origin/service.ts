@@ -32,6 +32,7 @@ import { countedStorage } from './counted-storage.ts';
 import { createDash } from './dash.ts';
 import { createImages } from './images.ts';
 import { createBlockSource } from './index-blocks.ts';
+import { LiveInits } from './live-inits.ts';
 import { createLiveMedia } from './live-media.ts';
 import { createLivePlaylists } from './live-playlists.ts';
 import { LiveWindows } from './live-window.ts';
@@ -144,7 +145,7 @@ function answering(parts: Parts, config: OriginConfig, context: ServiceContext, 
     playlists: createPlaylists({ windows, live, vod, recordings, windowS: config.liveWindowS }),
     dash: createDash({ directory, windows, recordings, vod }),
     images: createImages({ storage: reads, windows, recordings }),
-    liveMedia: createLiveMedia(windows, workers),
+    liveMedia: createLiveMedia({ windows, workers, inits: new LiveInits(reads) }),
     objects: createObjects(reads, workers),
     catalog: createCatalog({
       directory,

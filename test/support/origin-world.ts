@@ -4,6 +4,7 @@ import { createCatalog } from '../../origin/catalog.ts';
 import { createDash } from '../../origin/dash.ts';
 import { createImages } from '../../origin/images.ts';
 import { createBlockSource } from '../../origin/index-blocks.ts';
+import { LiveInits } from '../../origin/live-inits.ts';
 import { createLiveMedia } from '../../origin/live-media.ts';
 import { createLivePlaylists } from '../../origin/live-playlists.ts';
 import { LiveWindows } from '../../origin/live-window.ts';
@@ -177,7 +178,7 @@ export async function newWorld(): Promise<void> {
     playlists: createPlaylists({ windows, live, vod, recordings, windowS: 120 }),
     dash: createDash({ directory, windows, recordings, vod }),
     images: createImages({ storage, windows, recordings }),
-    liveMedia: createLiveMedia(windows, workers),
+    liveMedia: createLiveMedia({ windows, workers, inits: new LiveInits(storage) }),
     objects: createObjects(storage, workers),
     catalog: createCatalog({
       directory,
