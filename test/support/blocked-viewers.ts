@@ -1,8 +1,10 @@
 // Many low-latency viewers behind a plain round robin: every request of a viewer goes to the next edge, nothing is sticky.
 
+import { publish } from './media.ts';
+import { type Platform, startPlatform } from './platform.ts';
 import { createRawClient, type RawClient } from './raw-http.ts';
-import type { RequestCounter } from './request-counter.ts';
-import { fetchMaster } from './story.ts';
+import { type RequestCounter, startRequestCounter } from './request-counter.ts';
+import { createStream, fetchMaster, waitUntilLive } from './story.ts';
 
 export type BlockedViewersResult = {
   viewers: number;
@@ -27,6 +29,39 @@ export type BlockedViewersResult = {
   fanOutP99Ms: number;
 };
 
+export type BlockedWorld = { platform: Platform; counters: RequestCounter[]; playback: string; stop(): Promise<void> };
+
+/** A platform on air with one small stream of the profile `default`, and a counter before each origin. */
+export async function startBlockedWorld(): Promise<BlockedWorld> {
+  const counters = [await startRequestCounter(), await startRequestCounter()];
+  const platform = await startPlatform({
+    storage: 'fs',
+    env: {
+      HEADWATER_ORIGINS: counters.map((counter) => counter.url).join(','),
+      HEADWATER_TRANSCODERS: '1',
+      HEADWATER_TRANSCODER_LIVE_MAX_RUNGS: '1',
+      HEADWATER_TRANSCODER_LIVE_PRESET: 'ultrafast',
+    },
+  });
+  const origins = platform.state().processes.filter((item) => item.role === 'origin');
+  counters.forEach((counter, index) => {
+    counter.target = origins[index]?.url ?? '';
+  });
+  const stream = await createStream(platform);
+  const publisher = publish(stream.address, 'numbered', { size: '320:180' });
+  await waitUntilLive(platform.edges[0] ?? '', stream.playback);
+  return {
+    platform,
+    counters,
+    playback: stream.playback,
+    async stop() {
+      await publisher.stop();
+      await platform.stop();
+      for (const counter of counters) await counter.close();
+    },
+  };
+}
+
 type Run = {
   clients: RawClient[];
   next: number;
@@ -39,14 +74,9 @@ type Run = {
 const PART = /#EXT-X-PART:[^\n]*?URI="(\d+\/p(\d+)\.(\d+)\.[a-z0-9]+\.m4s)"[^\n]*/g;
 const HINT = /#EXT-X-PRELOAD-HINT:TYPE=PART,URI="\d+\/p(\d+)\.(\d+)\./;
 
-/**
- * Watches for a while: blocking reloads of one video and the audio rendition per viewer, each new part fetched; every second viewer asks for deltas.
- * @param counters stand between edges and origins; emptied at the start
- */
+/** Watches for a while: blocking reloads of one video and the audio rendition per viewer, each new part fetched; every second viewer asks for deltas. */
 export async function watchBlocked(
-  edges: string[],
-  counters: RequestCounter[],
-  playback: string,
+  { platform: { edges }, counters, playback }: BlockedWorld,
   options: { viewers: number; seconds: number },
 ): Promise<BlockedViewersResult> {
   const master = await fetchMaster(edges[0] ?? '', playback);
