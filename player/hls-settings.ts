@@ -15,13 +15,6 @@ const HOLD_SLACK_MS = 2_000;
 /** Assumed until the first playlist came. Unit: s. */
 const USUAL_TARGET_S = 2;
 
-export type HlsSettingsOptions = {
-  isLive: boolean;
-  /** Address of the hls.js worker script. */
-  workerPath: string;
-  catchUpRate: number;
-};
-
 type Retries = { maxNumRetry: number; retryDelayMs: number; maxRetryDelayMs: number };
 
 const retries = (maxNumRetry: number, retryDelayMs: number, maxRetryDelayMs: number): Retries => ({
@@ -38,13 +31,15 @@ const policy = (errorRetry: Retries) => ({
  * Settings for one source. liveSyncDuration and liveSyncDurationCount stay unset: either would override the playlist's
  * PART-HOLD-BACK and HOLD-BACK, which are right for each latency mode. (liveMaxLatencyDurationCount may not be given without
  * liveSyncDurationCount: it is set on the running instance.)
+ * @param workerPath address of the hls.js worker script
  */
-export const hlsSettings = ({ isLive, workerPath, catchUpRate }: HlsSettingsOptions) => ({
+export const hlsSettings = (isLive: boolean, workerPath: string) => ({
   enableWorker: true,
   workerPath,
   lowLatencyMode: true,
   liveDurationInfinity: true,
-  maxLiveSyncPlaybackRate: catchUpRate,
+  // Catching up is our own rule: live-catch-up.ts.
+  maxLiveSyncPlaybackRate: 1,
   liveSyncOnStallIncrease: STALL_STEP_S,
   // What has been played is kept for a minute only, so a page that is open for a day needs no more memory than one of an hour.
   backBufferLength: 60,

@@ -39,14 +39,14 @@ export type Stretch = { startS: number; endS: number; isGap: boolean };
 type PlaylistSegment = { start: number; end: number; sn: number; tagList: string[][] };
 type PlaylistPart = { start: number; end: number; gap: boolean; fragment: { sn: number | 'initSegment' } };
 
+/** A playlist as hls.js holds it, as far as gaps go. */
+export type Playlist = { fragments: readonly PlaylistSegment[]; partList: readonly PlaylistPart[] | null };
+
 /** Segments looked at for a gap: more than the longest reconnect window (30 min) has. */
 const STRETCHES = 1_000;
 
 /** The newest segments of a playlist as hls.js holds it and the parts after them: gaps by their tags, not by what hls.js itself gave up on. */
-export function stretchesOf(details: {
-  fragments: readonly PlaylistSegment[];
-  partList: readonly PlaylistPart[] | null;
-}): Stretch[] {
+export function stretchesOf(details: Playlist): Stretch[] {
   const segments = details.fragments.slice(-STRETCHES);
   const newest = segments.at(-1)?.sn ?? -1;
   const open = (details.partList ?? []).filter(({ fragment }) => Number(fragment.sn) > newest);

@@ -1,12 +1,13 @@
 // Plays one playlist on one <video>: hls.js, or the browser's own HLS where hls.js cannot run. The only file that names hls.js.
-import Hls, { type ErrorData, type LevelDetails } from 'hls.js';
+import Hls, { type ErrorData } from 'hls.js';
 import workerAddress from 'hls.js/dist/hls.worker.js?url';
 import { pause } from './backoff.ts';
+import { bufferedAhead } from './buffer.ts';
 import { edgeLoader } from './edge-loader.ts';
 import type { EdgeRing } from './edges.ts';
-import { FOLLOWING_COUNT, heldFirstByteMs, hlsSettings } from './hls-settings.ts';
-import { gapExit, inWindow, isNearEdge, type LiveWindow, rescue, stretchesOf } from './live-follow.ts';
-import { TargetReturn } from './live-target.ts';
+import { heldFirstByteMs, hlsSettings } from './hls-settings.ts';
+import { LiveEdge } from './live-edge.ts';
+import { inWindow } from './live-follow.ts';
 import type { PlaybackError, PlaybackState } from './playback-state.ts';
 import { type FatalKind, Recovery, type Remedy } from './recovery.ts';
 import type { SeekRange } from './seek-scale.ts';
@@ -29,10 +30,6 @@ export type PlaybackOptions = {
 /** Errors kept for `state()`. */
 const KEPT_ERRORS = 50;
 const TICK_MS = 200;
-/** With less media than this before a gap, the viewer is about to stand in it. Unit: s. */
-const GAP_BUFFER_S = 2;
-/** The element rounds times: this far behind the boundary is surely behind it. Unit: s. */
-const EXIT_STEP_S = 0.02;
 
 /** One mounted source. `start` begins loading; `destroy` releases everything and may be called twice. */
 export class Playback {
@@ -42,14 +39,11 @@ export class Playback {
   readonly #options: PlaybackOptions;
   readonly #recovery = new Recovery();
   readonly #meter = new StallMeter();
-  readonly #targetReturn = new TargetReturn();
+  readonly #live: LiveEdge;
   readonly #errors: PlaybackError[] = [];
   readonly #closed = new AbortController();
   #hls: Hls | null = null;
   #hasPlayed = false;
-  #isFollowing = true;
-  #isAway = false;
-  #isInGap = false;
   #isRecovering = false;
   #rebuffers = 0;
   #loads = 0;
@@ -58,6 +52,7 @@ export class Playback {
   constructor(video: HTMLVideoElement, options: PlaybackOptions) {
     this.#video = video;
     this.#options = options;
+    this.#live = new LiveEdge(video, options.catchUpRate);
   }
 
   /** True where hls.js plays; else the browser's own HLS is used and has its own menus. */
@@ -69,9 +64,9 @@ export class Playback {
     const { signal } = this.#closed;
     this.#tick = setInterval(() => this.#sample(), TICK_MS);
     this.#video.addEventListener('playing', () => this.#played(), { signal });
-    this.#video.addEventListener('pause', () => this.#follow(false), { signal });
-    this.#video.addEventListener('play', () => this.#judgePlace(), { signal });
-    this.#video.addEventListener('seeking', () => this.#onSeeking(), { signal });
+    this.#video.addEventListener('pause', () => this.#live.follow(false), { signal });
+    this.#video.addEventListener('play', () => this.#live.judgePlace(), { signal });
+    this.#video.addEventListener('seeking', () => this.#live.seeking(), { signal });
     if (Playback.usesHlsJs) this.#build(-1);
     else this.#startNative(signal);
   }
@@ -99,7 +94,7 @@ export class Playback {
 
   /** What can be sought now; null before anything is known. */
   range(): SeekRange | null {
-    const window = this.#window();
+    const window = this.#live.window;
     if (window !== null) return { startS: window.startS, endS: Math.max(window.startS, window.targetS), isLive: true };
     const { seekable, duration } = this.#video;
     if (Number.isFinite(duration) && duration > 0) return { startS: 0, endS: duration, isLive: false };
@@ -116,16 +111,16 @@ export class Playback {
 
   /** Goes to a moment; in live to the nearest one that is there. */
   seek(timeS: number): void {
-    const window = this.#window();
+    const window = this.#live.window;
     this.#video.currentTime = window === null ? timeS : inWindow(timeS, window);
-    this.#judgePlace();
+    this.#live.judgePlace();
   }
 
   /** Goes to the live edge and follows it. */
   seekToLive(): void {
     const range = this.range();
     if (range?.isLive) this.#video.currentTime = range.endS;
-    this.#follow(true);
+    this.#live.follow(true);
     if (this.#video.paused) this.#video.play().catch(() => undefined);
   }
 
@@ -133,7 +128,7 @@ export class Playback {
     const video = this.#video;
     const { ring, isLive } = this.#options;
     const hls = this.#hls;
-    const window = this.#window();
+    const window = this.#live.window;
     const details = hls?.latestLevelDetails ?? null;
     const quality = video.getVideoPlaybackQuality();
     const playingMs = isLive && this.#hasPlayed ? (hls?.playingDate?.getTime() ?? null) : null;
@@ -167,8 +162,8 @@ export class Playback {
       clockLatency: playingMs === null ? null : (Date.now() - playingMs) / 1_000,
       liveEdge: window?.edgeS ?? null,
       windowStart: window?.startS ?? null,
-      isFollowing: this.#isFollowing,
-      isAway: this.#isAway,
+      isFollowing: this.#live.isFollowing,
+      isAway: this.#live.isAway,
       partTarget: details === null || details.partTarget === 0 ? null : details.partTarget,
       segmentTarget: details === null ? null : details.targetduration,
       engine: hls === null ? 'native' : 'hls.js',
@@ -176,82 +171,22 @@ export class Playback {
   }
 
   #build(position: number): void {
-    const { ring, viewer, isLive, catchUpRate } = this.#options;
+    const { ring, viewer, isLive } = this.#options;
     this.#loads += 1;
     this.#hls?.destroy();
     const hls = new Hls({
-      ...hlsSettings({ isLive, workerPath: workerAddress, catchUpRate }),
+      ...hlsSettings(isLive, workerAddress),
       loader: edgeLoader(ring, viewer, () => heldFirstByteMs(this.#hls?.latestLevelDetails?.targetduration ?? null)),
       startPosition: position,
     });
     this.#hls = hls;
-    this.#setFollowing(hls);
+    this.#live.use(hls);
     hls.on(Hls.Events.ERROR, (_event, data) => this.#onError(data));
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.#listLevels(hls));
     hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => this.#listAudio(hls));
-    hls.on(Hls.Events.LEVEL_UPDATED, (_event, data) => this.#onPlaylist(data.details));
+    hls.on(Hls.Events.LEVEL_UPDATED, (_event, data) => this.#live.playlistChanged(data.details));
     hls.attachMedia(this.#video);
     hls.loadSource(this.#source());
-  }
-
-  /** Runs before hls.js looks for viewers outside of the window, whom it would take to the live edge. */
-  #onPlaylist(details: LevelDetails): void {
-    const wasAway = this.#isAway;
-    const stretches = stretchesOf(details);
-    this.#isAway = details.live && stretches.at(-1)?.isGap === true;
-    if (wasAway && !this.#isAway) this.#targetReturn.forgive();
-    const window = this.#window();
-    const video = this.#video;
-    if (window === null || !this.#hasPlayed) return;
-    // The event of a seek comes later than the seek itself.
-    if (video.seeking) this.#judgePlace();
-    const exit = gapExit(video.currentTime, stretches);
-    this.#isInGap = exit !== null || (this.#isAway && bufferedAhead(video) < GAP_BUFFER_S);
-    if (this.#hls !== null) this.#setFollowing(this.#hls);
-    if (exit !== null && !video.paused && details.partTarget > 0 && window.edgeS - exit >= details.partHoldBack) {
-      video.currentTime = exit + EXIT_STEP_S;
-    }
-    // A paused viewer's place may be played from the buffer; only when it is not is there a reason to move.
-    if (this.#isFollowing || (video.paused && video.readyState === 4)) return;
-    const place = rescue(video.currentTime, window);
-    if (place !== null) video.currentTime = place;
-  }
-
-  #window(): LiveWindow | null {
-    const details = this.#hls?.latestLevelDetails ?? null;
-    if (!this.#options.isLive || details === null || !details.live) return null;
-    const edgeS = details.edge;
-    const targetS = this.#hls?.liveSyncPosition ?? edgeS - details.targetduration;
-    return { startS: details.fragmentStart, edgeS, targetS };
-  }
-
-  /** Judged when a seek begins: hls.js looks for viewers to take back to the edge while it is still under way. */
-  #onSeeking(): void {
-    if (!this.#hls || !this.#hasPlayed) return;
-    this.#judgePlace();
-    const window = this.#window();
-    if (window === null) return;
-    const place = inWindow(this.#video.currentTime, window);
-    if (place > this.#video.currentTime + 0.1) this.#video.currentTime = place;
-  }
-
-  #judgePlace(): void {
-    const window = this.#window();
-    if (window !== null) this.#follow(isNearEdge(this.#video.currentTime, window));
-  }
-
-  #follow(isFollowing: boolean): void {
-    if (!this.#hls || !this.#hasPlayed) return;
-    this.#isFollowing = isFollowing;
-    this.#setFollowing(this.#hls);
-    // Without the reason to hurry hls.js leaves the speed as it is.
-    if (!isFollowing && this.#options.isLive && this.#video.playbackRate > 1) this.#video.playbackRate = 1;
-  }
-
-  #setFollowing(hls: Hls): void {
-    const isHurried = this.#isFollowing && !this.#isInGap;
-    hls.config.liveMaxLatencyDurationCount = isHurried ? FOLLOWING_COUNT : Number.POSITIVE_INFINITY;
-    hls.config.maxLiveSyncPlaybackRate = this.#isFollowing ? this.#options.catchUpRate : 1;
   }
 
   #source(): string {
@@ -310,8 +245,8 @@ export class Playback {
   /** A live that follows its edge begins there again. A new hls.js counts media time from the window's beginning: so do we. */
   #placeAfterRebuild(): number {
     if (!this.#options.isLive) return this.#video.currentTime;
-    const window = this.#window();
-    return this.#isFollowing || window === null ? -1 : Math.max(0, this.#video.currentTime - window.startS);
+    const window = this.#live.window;
+    return this.#live.isFollowing || window === null ? -1 : Math.max(0, this.#video.currentTime - window.startS);
   }
 
   /** A source whose master never arrived is loaded anew; one that plays goes on loading where it stopped. */
@@ -350,6 +285,7 @@ export class Playback {
 
   #played(): void {
     this.#hasPlayed = true;
+    this.#live.played();
     this.#recovery.played();
   }
 
@@ -363,34 +299,17 @@ export class Playback {
     const nowMs = performance.now();
     const before = this.#meter.stalls;
     const isIdle = !this.#hasPlayed || video.paused || video.seeking || video.ended;
-    this.#meter.sample({ nowMs, positionS: video.currentTime, isIdle });
+    const isStill = this.#meter.sample({ nowMs, positionS: video.currentTime, isIdle });
     if (this.#meter.stalls > before) {
-      if (!this.#isAway) this.#rebuffers += 1;
-      this.#targetReturn.stalled(nowMs);
+      if (!this.#live.isInGap) this.#rebuffers += 1;
+      this.#live.stalled(nowMs);
     }
-    this.#returnTarget(nowMs);
+    this.#live.tick(nowMs, !isStill && !isIdle);
     this.#options.onTick(this.#meter.currentMs);
-  }
-
-  #returnTarget(nowMs: number): void {
-    const details = this.#hls?.latestLevelDetails ?? null;
-    if (this.#hls === null || details === null || !details.live || !this.#targetReturn.isDue(nowMs)) return;
-    this.#hls.targetLatency = details.partHoldBack || details.holdBack;
   }
 }
 
 function kindOf(data: ErrorData): FatalKind {
   if (data.type === Hls.ErrorTypes.NETWORK_ERROR) return 'network';
   return data.type === Hls.ErrorTypes.MEDIA_ERROR ? 'media' : 'other';
-}
-
-/** Seconds buffered ahead of the play head. */
-function bufferedAhead(video: HTMLVideoElement): number {
-  const { buffered, currentTime } = video;
-  for (let index = 0; index < buffered.length; index += 1) {
-    if (buffered.start(index) <= currentTime + 0.1 && currentTime <= buffered.end(index)) {
-      return buffered.end(index) - currentTime;
-    }
-  }
-  return 0;
 }

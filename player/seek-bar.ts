@@ -1,4 +1,5 @@
 // The seek bar: one slider over the whole window of a live or the length of a video, with a card that shows time, wall clock and picture.
+import { bufferedUntil } from './buffer.ts';
 import { el, setText } from './dom.ts';
 import { keyTarget, placeLabel, ratioAt, type SeekRange, spokenPlace, timeAt } from './seek-scale.ts';
 import { pictureAt, type StoryPicture } from './storyboard.ts';
@@ -83,18 +84,10 @@ class Bar implements SeekBar {
     const ratio = this.#dragged ?? ratioAt(place, range);
     this.#played.style.width = percent(ratio);
     this.#thumb.style.left = percent(ratio);
-    this.#buffered.style.width = percent(ratioAt(this.#bufferedUntil(currentTime), range));
+    this.#buffered.style.width = percent(ratioAt(bufferedUntil(this.#media), range));
     this.root.setAttribute('aria-valuemax', String(Math.round(range.endS - range.startS)));
     this.root.setAttribute('aria-valuenow', String(Math.round(timeAt(ratio, range) - range.startS)));
     this.root.setAttribute('aria-valuetext', spokenPlace(timeAt(ratio, range), range));
-  }
-
-  #bufferedUntil(time: number): number {
-    const { buffered } = this.#media;
-    for (let index = 0; index < buffered.length; index += 1) {
-      if (buffered.start(index) <= time + 0.5 && time <= buffered.end(index)) return buffered.end(index);
-    }
-    return time;
   }
 
   #ratioOf(event: PointerEvent): number {

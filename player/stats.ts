@@ -1,9 +1,12 @@
 // The rows of the statistics panel, from the state of playback. Pure.
+import { formatDuration } from './format.ts';
 import type { PlaybackState } from './playback-state.ts';
 
 export type StatsRow = { name: string; value: string };
 
 const seconds = (value: number): string => `${value.toFixed(2)} s`;
+/** Long ones, of viewers who went back, as `9:31`. */
+const delay = (value: number): string => (value < 60 ? seconds(value) : formatDuration(value));
 
 /** `412 kbit/s`, `4.50 Mbit/s`; a dash for 0. */
 export function formatBitrate(bitsPerSecond: number): string {
@@ -17,8 +20,9 @@ export function formatBitrate(bitsPerSecond: number): string {
 export function statsRows(state: PlaybackState): StatsRow[] {
   const rows: StatsRow[] = [];
   if (state.isLive) {
-    rows.push({ name: 'Latency', value: latencyText(state) });
-    if (state.clockLatency !== null) rows.push({ name: 'Behind the camera', value: seconds(state.clockLatency) });
+    if (state.latency !== null) rows.push({ name: 'Latency', value: delay(state.latency) });
+    if (state.targetLatency !== null) rows.push({ name: 'Target', value: delay(state.targetLatency) });
+    if (state.clockLatency !== null) rows.push({ name: 'By the clock', value: delay(state.clockLatency) });
   }
   rows.push(
     { name: 'Speed', value: `${state.rate.toFixed(2)}×` },
@@ -31,11 +35,6 @@ export function statsRows(state: PlaybackState): StatsRow[] {
   if (state.isLive) rows.push({ name: 'Delivery', value: deliveryText(state) });
   rows.push({ name: 'Edge', value: edgeText(state) }, { name: 'Rebuffers', value: rebufferText(state) });
   return rows;
-}
-
-function latencyText({ latency, targetLatency }: PlaybackState): string {
-  if (latency === null) return '–';
-  return targetLatency === null ? seconds(latency) : `${seconds(latency)} (target ${seconds(targetLatency)})`;
 }
 
 function pictureText({ levels, level, height, width }: PlaybackState): string {

@@ -123,3 +123,24 @@ export async function makeTracks(seconds = 40): Promise<Track[]> {
     parts: track.parts.slice(PARTS_PER_GOP, PARTS_PER_GOP + whole * PARTS_PER_SEGMENT),
   }));
 }
+
+/** A sheet of 5 by 5 pictures, one for each 1.6 s of the tracks' media, and the storyboard that names them. */
+export async function makeStoryboard(pictures = 25): Promise<{ sheet: Buffer; vtt: string }> {
+  const path = join(await tempDir('player-storyboard'), 'sheet.jpg');
+  const filter = 'fps=1/1.6,scale=160:90,tile=5x5';
+  await run(
+    'nice',
+    [
+      ...['-n', '10', 'ffmpeg', '-hide_banner', '-loglevel', 'error', '-stream_loop', '-1', '-t', '40', '-i', BUNNY],
+      ...['-vf', filter, '-frames:v', '1', '-q:v', '4', path],
+    ],
+    { timeout: 60_000 },
+  );
+  const time = (s: number): string =>
+    `${String(Math.floor(s / 60)).padStart(2, '0')}:${(s % 60).toFixed(3).padStart(6, '0')}`;
+  const cues = Array.from({ length: pictures }, (_, index) => {
+    const at = `${(index % 5) * 160},${Math.floor(index / 5) * 90},160,90`;
+    return `${time(index * 1.6)} --> ${time((index + 1) * 1.6)}\nstoryboard-0.jpg#xywh=${at}\n`;
+  });
+  return { sheet: await readFile(path), vtt: `WEBVTT\n\n${cues.join('\n')}` };
+}

@@ -23,6 +23,8 @@ export type PlayerServer = {
   live: RigLive;
   /** What `/{playback_id}.json` says beyond what follows from the live. */
   info: Partial<PlaybackInfo>;
+  /** Further answers by path: pictures, storyboards. */
+  files: Map<string, { type: string; body: Buffer | string }>;
   /** Every request so far. */
   asked: { at: number; path: string; status: number }[];
   close(): Promise<void>;
@@ -48,6 +50,7 @@ const refusal = (status: number, headers: Record<string, string> = {}): Answer =
 export async function startPlayerServer(pages: string, tracks: Track[], live: RigLive): Promise<PlayerServer> {
   const asked: PlayerServer['asked'] = [];
   const info: Partial<PlaybackInfo> = {};
+  const files: PlayerServer['files'] = new Map();
   const server = createServer((req, res) => {
     const path = req.url ?? '/';
     void route(path, req)
@@ -65,6 +68,8 @@ export async function startPlayerServer(pages: string, tracks: Track[], live: Ri
       return text(JSON.stringify({ edges: [`http://${req.headers.host}`] }), 'application/json');
     if (url.pathname === `/${PLAYBACK}.json`)
       return text(JSON.stringify({ ...infoOf(live), ...info }), 'application/json');
+    const file = files.get(url.pathname);
+    if (file !== undefined) return { status: 200, ...file };
     if (url.pathname === `/${PLAYBACK}.m3u8`) return text(master(tracks));
     return await media(url, live, tracks);
   };
@@ -76,6 +81,7 @@ export async function startPlayerServer(pages: string, tracks: Track[], live: Ri
     watch: `${url}/watch/${PLAYBACK}`,
     live,
     info,
+    files,
     asked,
     async close() {
       live.stop();
