@@ -49,7 +49,7 @@ export async function runDemo(dataDir: string, print: (line: string) => void): P
   const stream = await call(NewStream, 'POST', '/video/v1/live-streams', {
     title: 'Test picture with a clock',
     playback_policies: ['public'],
-    latency_mode: 'default',
+    latency_mode: 'low',
   });
   const publisher = publish(`${running.rtmp_url}/${stream.data.stream_key}`);
   print(`live:   ${edge}/watch/${stream.data.playback_ids[0]?.id}`);
