@@ -300,7 +300,8 @@ export class LiveRun {
     const { record } = this.standing;
     const after = this.#deps.history.lastEntry();
     const info = record.epochs.find((epoch) => epoch.epoch === after?.epoch);
-    if (after === null || info === undefined || this.standing.place === 'hot') return;
+    // A broadcast that is ending has nobody to wait for.
+    if (after === null || info === undefined || this.standing.place === 'hot' || record.status !== 'live') return;
     this.#deps.log.info('nobody publishes: gaps begin', { epoch: info.epoch, msn: after.msn });
     this.#gaps.begin({ info, after, fromMs: this.#planner.clockAtEnd(record) });
   }

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { createRecords } from '../../platform/adapters/records.ts';
 import { createRedis } from '../../platform/adapters/redis.ts';
+import type { StorageSettings } from '../../platform/adapters/storage.ts';
 import { createTimelineWriter } from '../../platform/adapters/timeline-store.ts';
 import {
   type BroadcastId,
@@ -24,6 +25,7 @@ import type { BroadcastRecord, EpochInfo } from '../../platform/contract/records
 import { timelineKey } from '../../platform/contract/redis-keys.ts';
 import { comparePositions, IndexBlock, TimelineEntry } from '../../platform/contract/timeline.ts';
 import { createLogger, silentLogger } from '../../platform/runtime/log.ts';
+import type { Metrics } from '../../platform/runtime/metrics.ts';
 import { delay, repeat } from '../../platform/runtime/waits.ts';
 import type { LiveWorker } from '../../transcoder/live-worker.ts';
 import { startWorker, storeOf, type WorkerChanges, type WorkerPlace } from './live-worker-parts.ts';
@@ -39,6 +41,7 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 export type RigWorker = {
   worker: LiveWorker;
   node: NodeId;
+  metrics: Metrics;
   job(term: number): Promise<void>;
   /** Second worker of a broadcast with hot redundancy. */
   hotJob(): Promise<void>;
@@ -76,11 +79,15 @@ export class LiveRig {
   /** Where workers find the ring; another one than `ring` may be put here before a worker is made. */
   ringUrl = '';
 
-  constructor(folder: string, redisUrl: string) {
+  readonly #store: StorageSettings | undefined;
+
+  /** @param store another one than a folder of its own */
+  constructor(folder: string, redisUrl: string, store?: StorageSettings) {
+    this.#store = store;
     this.folder = folder;
     this.redisUrl = redisUrl;
     this.redis = createRedis(redisUrl, silentLogger);
-    this.storage = storeOf(folder);
+    this.storage = storeOf(this.#place());
     this.records = createRecords(this.storage, this.redis, silentLogger);
     this.timeline = createTimelineWriter(this.redis);
   }
@@ -124,16 +131,18 @@ export class LiveRig {
 
   #place(): WorkerPlace {
     const { redisUrl, folder, ringUrl } = this;
-    return { redisUrl, folder, ringUrl, secret: this.ring.secret, ingest: this.#node };
+    const place = { redisUrl, folder, ringUrl, secret: this.ring.secret, ingest: this.#node };
+    return this.#store === undefined ? place : { ...place, store: this.#store };
   }
 
   async worker(changes?: WorkerChanges): Promise<RigWorker> {
-    const { node, worker, close } = await startWorker(this.#place(), changes);
+    const { node, worker, metrics, close } = await startWorker(this.#place(), changes);
     const abort = new AbortController();
     const handle = (term: number, place: 'leader' | 'hot') =>
       worker.handle({ version: 1, broadcast_id: this.broadcast, term, place }, { signal: abort.signal, log });
     return {
       worker,
+      metrics,
       abort,
       node,
       job: (term) => handle(term, 'leader'),
