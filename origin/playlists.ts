@@ -65,12 +65,14 @@ export function createPlaylists({ windows, live, vod, recordings, windowS }: Pla
     return hasSegments(window) ? window : null;
   };
   const assetMaster = async (asset: AssetRecord): Promise<string> => {
-    const renditions = isRecorded(asset) ? await recordedRenditions(asset) : playableRenditions(asset);
+    if (isRecorded(asset) && assetState(asset) === 'ready') {
+      const { renditions, broadcast } = await recordings.open(asset);
+      return masterText(contentOf(asset.id), renditions, broadcast);
+    }
+    const renditions = playableRenditions(asset);
     if (renditions === null) throw new NotPlayable(assetState(asset));
     return masterText(contentOf(asset.id), renditions);
   };
-  const recordedRenditions = async (asset: AssetRecord): Promise<readonly MasterRendition[] | null> =>
-    assetState(asset) === 'ready' ? await recordings.renditions(asset) : null;
   return {
     async master({ policy, ...shown }) {
       if (shown.kind === 'asset') {
@@ -80,7 +82,7 @@ export function createPlaylists({ windows, live, vod, recordings, windowS }: Pla
       if (broadcast === null) throw new NotPlayable('waiting');
       const window = listable(await openWindow(broadcast));
       if (window === null) throw notYet(broadcast);
-      const text = masterText(broadcast.content_id, broadcastRenditions(broadcast));
+      const text = masterText(broadcast.content_id, broadcastRenditions(broadcast), broadcast);
       return { text, kind: 'live', policy, position: null };
     },
     async media(owner, request) {
@@ -128,8 +130,14 @@ async function assetMedia(
   return await vod.media(asset, stored);
 }
 
-function masterText(content: ContentId, renditions: readonly MasterRendition[]): string {
-  const text = masterPlaylist({ content, renditions });
+/** @param broadcast whose objects these are, if any */
+function masterText(
+  content: ContentId,
+  renditions: readonly MasterRendition[],
+  broadcast: BroadcastRecord | null = null,
+): string {
+  const isDependent = broadcast?.epochs.some((epoch) => epoch.grid === 'copy') ?? false;
+  const text = masterPlaylist({ content, renditions, isDependent });
   if (text === null) throw new NotPlayable('waiting');
   return text;
 }

@@ -131,7 +131,8 @@ class LiveWriter {
     if (partS !== null) this.lines.push(attributeTag('EXT-X-PART-INF', { 'PART-TARGET': decimal(partS) }));
     this.lines.push(valueTag('EXT-X-MEDIA-SEQUENCE', first.msn));
     if (first.epoch > 0) this.lines.push(valueTag('EXT-X-DISCONTINUITY-SEQUENCE', first.epoch));
-    this.lines.push('#EXT-X-INDEPENDENT-SEGMENTS');
+    // Pass-through ends a segment at the target duration even when the source sends no key frame by then.
+    if (epoch?.grid !== 'copy') this.lines.push('#EXT-X-INDEPENDENT-SEGMENTS');
     if (skipped > 0) this.lines.push(attributeTag('EXT-X-SKIP', { 'SKIPPED-SEGMENTS': skipped }));
   }
 

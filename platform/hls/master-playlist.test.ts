@@ -99,3 +99,8 @@ test('fractional rates keep three digits', () => {
 test('nothing to play is no playlist', () => {
   expect(masterPlaylist({ content: LIVE_CONTENT, renditions: [] })).toBeNull();
 });
+
+test('of pass-through no variant promises key frames at the start of its segments', () => {
+  const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [video360], isDependent: true }) ?? '';
+  expect(readBack(text).manifest.independentSegments).toBeUndefined();
+});

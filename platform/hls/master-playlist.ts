@@ -18,6 +18,8 @@ export type MasterPlaylist = {
   renditions: readonly MasterRendition[];
   /** Path element of every address; `-` for public content. */
   grant?: string;
+  /** Segments may begin without a key frame: pass-through of a source that sends too few. */
+  isDependent?: boolean;
 };
 
 /**
@@ -33,7 +35,8 @@ export function masterPlaylist(master: MasterPlaylist): string | null {
   const videos = master.renditions.filter((rendition) => rendition.kind === 'video').sort(bestFirst);
   const audios = master.renditions.filter((rendition) => rendition.kind === 'audio').sort(byName);
   const audio = audios[0] ?? null;
-  const lines = [valueTag('EXT-X-VERSION', PLAYLIST_VERSION), '#EXT-X-INDEPENDENT-SEGMENTS'];
+  const lines = [valueTag('EXT-X-VERSION', PLAYLIST_VERSION)];
+  if (!master.isDependent) lines.push('#EXT-X-INDEPENDENT-SEGMENTS');
   if (videos.length === 0) {
     if (audio === null) return null;
     return playlistText([...lines, variantTag(audio, null), address(audio)]);
