@@ -1,12 +1,14 @@
 // What is playable of an asset or broadcast, as tables.
 import { expect, test } from 'vitest';
-import type { RenditionName } from '../platform/contract/ids.ts';
+import type { RenditionName, WriterTag } from '../platform/contract/ids.ts';
 import {
   A0,
   assetOf,
   audio0,
+  BROADCAST,
   broadcastOf,
   epochOf,
+  STREAM,
   storedOf,
   streamOf,
   V360,
@@ -18,6 +20,7 @@ import {
   assetState,
   broadcastRenditions,
   broadcastState,
+  isRecorded,
   playableRenditions,
   streamInfo,
 } from './playback-info.ts';
@@ -87,4 +90,60 @@ test('a live master lists the renditions of the newest epoch that has any', () =
 
 test('an asset without pictures has no poster', () => {
   expect(assetInfo(VIDEO_PLAYBACK, assetOf({ images_writer: null })).poster).toBeNull();
+});
+
+const live = { type: 'live', stream_id: STREAM, broadcast_id: BROADCAST } as const;
+const clip = {
+  type: 'clip',
+  playback_id: null,
+  asset_id: null,
+  broadcast_id: BROADCAST,
+  wanted: { start: 0, end: 1 },
+  real: { start: 0, end: 2 },
+} as const;
+const PICTURES = 'live' as WriterTag;
+
+test.each([
+  {
+    name: 'a recording',
+    changes: { source: live, renditions: [], images_writer: PICTURES },
+    recorded: true,
+    poster: true,
+    storyboard: true,
+  },
+  {
+    name: 'a recording of sound alone',
+    changes: { source: live, renditions: [], images_writer: null },
+    recorded: true,
+    poster: false,
+    storyboard: false,
+  },
+  {
+    name: 'a clip of a running live',
+    changes: { source: clip, renditions: [], images_writer: null },
+    recorded: true,
+    poster: true,
+    storyboard: false,
+  },
+  {
+    name: 'a clip of a recording',
+    changes: { source: clip, renditions: [], images_writer: PICTURES },
+    recorded: true,
+    poster: true,
+    storyboard: true,
+  },
+  {
+    name: 'a clip of an upload',
+    changes: { source: { ...clip, broadcast_id: null } },
+    recorded: false,
+    poster: true,
+    storyboard: false,
+  },
+  { name: 'an upload', changes: {}, recorded: false, poster: true, storyboard: false },
+])('$name: ready, with the pictures that there are', ({ changes, recorded, poster, storyboard }) => {
+  const asset = assetOf(changes);
+  expect(isRecorded(asset)).toBe(recorded);
+  const info = assetInfo(VIDEO_PLAYBACK, asset);
+  expect([info.state, info.poster !== null, info.storyboard !== null]).toEqual(['ready', poster, storyboard]);
+  expect(assetInfo(VIDEO_PLAYBACK, { ...asset, status: 'errored' }).state).toBe('errored');
 });

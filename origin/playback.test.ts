@@ -1,6 +1,6 @@
 // The directory of playback ids over literal records: what is kept, for how long, and what an event undoes.
 import { expect, test } from 'vitest';
-import type { ContentId, PlaybackId } from '../platform/contract/ids.ts';
+import type { AssetId, ContentId, PlaybackId } from '../platform/contract/ids.ts';
 import type { RecordKind } from '../platform/contract/object-keys.ts';
 import { AppError } from '../platform/runtime/errors.ts';
 import {
@@ -119,4 +119,30 @@ test('broadcastNow sees past the second', async () => {
   world.records.broadcast = broadcastOf({ term: 9 });
   expect((await directory.broadcast(BROADCAST))?.term).toBe(1);
   expect((await directory.broadcastNow(BROADCAST))?.term).toBe(9);
+});
+
+test('content whose own record is gone belongs to whoever holds it, the public ones first; playlists do not', async () => {
+  const { world, directory } = build();
+  const clip = 'clip0000000000000001' as AssetId;
+  world.records.stream = streamOf({ status: 'deleting' });
+  world.records.asset = assetOf({ id: clip, content_id: LIVE_CONTENT });
+  world.records.content = { id: LIVE_CONTENT, holders: [BROADCAST, clip] };
+  expect(await directory.content(LIVE_CONTENT)).toMatchObject({ kind: 'asset', asset: { id: clip }, policy: 'public' });
+  expect(await directory.playlistOwner(LIVE_CONTENT)).toBeNull();
+  expect(await directory.playlistOwner(String(clip) as ContentId)).toMatchObject({ asset: { id: clip } });
+});
+
+test('signed content opens to the public when one of its holders is public, and only then', async () => {
+  const { world, directory } = build();
+  const clip = 'clip0000000000000001' as AssetId;
+  world.records.stream = streamOf({ playback_ids: [{ id: LIVE_PLAYBACK, policy: 'signed' }] });
+  expect(await directory.content(LIVE_CONTENT)).toMatchObject({ kind: 'broadcast', policy: 'signed' });
+  world.records.asset = assetOf({ id: clip, content_id: LIVE_CONTENT });
+  world.records.content = { id: LIVE_CONTENT, holders: [BROADCAST, clip] };
+  world.now = 1_100;
+  expect(await directory.content(LIVE_CONTENT)).toMatchObject({ kind: 'asset', policy: 'public' });
+  expect(await directory.playlistOwner(LIVE_CONTENT)).toMatchObject({ kind: 'broadcast', policy: 'signed' });
+  world.records.asset = assetOf({ id: clip, content_id: LIVE_CONTENT, status: 'deleting' });
+  directory.heed({ type: 'asset', id: clip });
+  expect(await directory.content(LIVE_CONTENT)).toMatchObject({ kind: 'broadcast', policy: 'signed' });
 });
