@@ -195,6 +195,14 @@ describe('who is on air', () => {
     expect(broadcast().ingest).toEqual(me);
   });
 
+  test('a node that is not in the registry yet is not taken for gone', async () => {
+    gone = [THERE];
+    given({ ingest: { ...backup, since: NOW - 2_900 }, disconnected_at: null });
+    expect(staysOnAir(broadcast(), bid())).toBe(true);
+    given({ ingest: { ...backup, since: NOW - 3_100 }, disconnected_at: null });
+    expect(staysOnAir(broadcast(), bid())).toBe(false);
+  });
+
   test('whoever stood by learns when the last one left', async () => {
     given({ ingest: null, disconnected_at: NOW - 700 });
     const opened = await resumeBroadcast(records, OLD, bid({ claim: 'standby' }));

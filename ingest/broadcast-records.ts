@@ -45,13 +45,17 @@ export function isResumable(record: BroadcastRecord, now: number): boolean {
   return record.disconnected_at === null || now - record.disconnected_at <= record.reconnect_window_s * 1_000;
 }
 
+/** A node that has just started may not have been seen in the registry yet. Unit: ms. */
+const REGISTRY_LAG_MS = 3_000;
+
 /**
  * Whether the publisher that the record names stays on air. It gives way when its node is gone, to a command, and to a newcomer with
  * the same key; one that only stood by never takes its place.
  */
 export function staysOnAir(record: BroadcastRecord, { publisher, claim, isThere }: Bid): boolean {
   const held = record.ingest;
-  if (held === null || held.node === publisher.node || !isThere(held.node)) return false;
+  if (held === null || held.node === publisher.node) return false;
+  if (!isThere(held.node) && publisher.since - held.since > REGISTRY_LAG_MS) return false;
   return claim === 'standby' || (claim === 'new' && held.key !== publisher.key);
 }
 

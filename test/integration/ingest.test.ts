@@ -19,9 +19,12 @@ import {
   eventually,
   INTERNAL_SECRET,
   openBackstage,
+  pictureTag,
   RingConnection,
   type RunningIngest,
+  sendHeaders,
   startIngest,
+  textsOf,
 } from '../support/ingest-service.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { connectRtmp, publishLikeObs, type RtmpClient, readFlv } from '../support/rtmp-client.ts';
@@ -62,27 +65,15 @@ async function publish(node: RunningIngest, key: string): Promise<RtmpClient> {
   const client = await connectRtmp(node.rtmpPort);
   clients.push(client);
   await publishLikeObs(client, node.rtmpPort, key);
-  client.metadata({ width: 320, height: 180 });
-  client.tag({ type: 9, timestamp: 0, body: Buffer.from([0x17, 0, 0, 0, 0, 1, 2, 3]) });
-  client.tag({ type: 8, timestamp: 0, body: Buffer.from([0xaf, 0, 0x12, 0x10]) });
+  sendHeaders(client);
   return client;
 }
-/** `text` as the payload of a video frame. */
-const frame = (timestamp: number, text: string, isKey = false) => ({
-  type: 9,
-  timestamp,
-  body: Buffer.concat([Buffer.from([isKey ? 0x17 : 0x27, 1, 0, 0, 0]), Buffer.from(text)]),
-});
+const frame = pictureTag;
 const live = (stream: StreamId) =>
   eventually('a live broadcast', async () => {
     const record = await backstage.broadcastOf(stream);
     return record?.status === 'live' && record.ingest !== null ? record : null;
   });
-const textsOf = (ring: RingConnection): string[] =>
-  ring
-    .of(RING_KINDS.video)
-    .map((found) => Buffer.from(found.payload).subarray(5).toString())
-    .filter((text) => /^[a-z0-9 ]+$/.test(text));
 const arrives = (ring: RingConnection, text: string) => eventually(text, async () => textsOf(ring).includes(text));
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -112,6 +103,12 @@ describe('a push', () => {
     });
     expect(described.url).toBe(node.url);
     expect(described.load['publishers']).toBe(1);
+    expect(described.signals?.[id]).toMatchObject({
+      key: 'primary',
+      width: 320,
+      video_codec: 'h264',
+      has_standby: false,
+    });
     await pushing;
     await eventually('the end frame', async () => ring.over === 'end');
     expect(ring.frames.at(-1)?.kind).toBe(RING_KINDS.end);

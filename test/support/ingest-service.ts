@@ -7,13 +7,14 @@ import { createRecords, type Records } from '../../platform/adapters/records.ts'
 import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
 import { type BroadcastId, type NodeId, newId, randomText, type StreamId } from '../../platform/contract/ids.ts';
 import type { BroadcastRecord, StreamRecord } from '../../platform/contract/records.ts';
-import { RingDecoder, type RingFrame } from '../../platform/contract/ring.ts';
+import { RING_KINDS, RingDecoder, type RingFrame } from '../../platform/contract/ring.ts';
 import { headers } from '../../platform/contract/routes.ts';
 import { parseSettings } from '../../platform/contract/settings.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics, type Metrics } from '../../platform/runtime/metrics.ts';
 import { delay } from '../../platform/runtime/waits.ts';
 import { recordingLogger } from './api-parts.ts';
+import type { FlvFileTag, RtmpClient } from './rtmp-client.ts';
 
 export const INTERNAL_SECRET = 'internal-secret-of-these-tests-0123456789';
 
@@ -118,6 +119,27 @@ export async function openBackstage(redisUrl: string, dataDir: string): Promise<
     },
   };
 }
+
+/** What an encoder sends first: metadata and both sequence headers. */
+export function sendHeaders(client: RtmpClient): void {
+  client.metadata({ width: 320, height: 180 });
+  client.tag({ type: 9, timestamp: 0, body: Buffer.from([0x17, 0, 0, 0, 0, 1, 2, 3]) });
+  client.tag({ type: 8, timestamp: 0, body: Buffer.from([0xaf, 0, 0x12, 0x10]) });
+}
+
+/** `text` as the payload of a video frame. */
+export const pictureTag = (timestamp: number, text: string, isKey = false): FlvFileTag => ({
+  type: 9,
+  timestamp,
+  body: Buffer.concat([Buffer.from([isKey ? 0x17 : 0x27, 1, 0, 0, 0]), Buffer.from(text)]),
+});
+
+/** The texts of pictureTag() that a ring handed out. */
+export const textsOf = (ring: RingConnection): string[] =>
+  ring
+    .of(RING_KINDS.video)
+    .map((found) => Buffer.from(found.payload).subarray(5).toString())
+    .filter((text) => /^[a-z0-9 ]+$/.test(text));
 
 /** Asks again every 25 ms: for what is seen in records and Redis, which tell nobody. */
 export async function eventually<T>(what: string, look: () => Promise<T | null | false>, ms = 10_000): Promise<T> {
