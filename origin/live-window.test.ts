@@ -138,6 +138,14 @@ test('the end settles half a second after it was seen and the last part came', a
   expect(window.isOver()).toBe(false);
 });
 
+test('an end of long ago needs no settling', async () => {
+  const { world, open, say } = build();
+  world.record = broadcastOf({ status: 'ended', ended_at: Date.now() - 11_000 });
+  const window = await open();
+  say(entriesOf(1, 0, 0));
+  expect(window.isOver()).toBe(true);
+});
+
 test('an end wakes who waits, with or without its event', async () => {
   for (const learn of ['event', 'sweep'] as const) {
     const { world, windows, open } = build();

@@ -33,6 +33,7 @@ const BLOCKS_RETRY_MS = 1_000;
 const CUT_OFF_TARGETS = 3;
 /** The record may say `ended` before the last entries are here; ENDLIST without them would cut the end off. */
 const END_SETTLE_MS = 500;
+const LONG_OVER_MS = 10_000;
 
 export type LiveWindowDeps = {
   source: TimelineSource;
@@ -48,6 +49,12 @@ export type LiveWindowDeps = {
 
 /** How far viewers of a broadcast can rewind. Unit: s. */
 export const dvrWindowS = (broadcast: BroadcastRecord, windowS: number): number => broadcast.dvr_window_s ?? windowS;
+
+/** Whether it is over, and for how long. Unit: ms. */
+const endOf = ({ status, ended_at: at }: BroadcastRecord): [isEnded: boolean, agoMs: number] => [
+  status === 'ended',
+  at === null ? 0 : Date.now() - at,
+];
 
 /** One broadcast's timeline as this origin knows it. */
 export class LiveWindow {
@@ -93,9 +100,13 @@ export class LiveWindow {
     return this.now() - this.heardAt > this.cutOffMs;
   }
 
-  /** What the record says, at every look at it. Half a second after an end that stays one, whoever waits looks again. */
-  noteEnd(isEnded: boolean): void {
+  /**
+   * What the record says, at every look at it. Half a second after an end that stays one, whoever waits looks again.
+   * @param agoMs how long ago it ended, by the clock on the wall: after ten seconds there is nothing left to come
+   */
+  noteEnd(isEnded: boolean, agoMs = 0): void {
     if (!isEnded) this.endSeenAt = null;
+    else if (agoMs > LONG_OVER_MS) this.endSeenAt = Number.NEGATIVE_INFINITY;
     else this.endSeenAt ??= this.now();
     if (!isEnded || this.endTimer !== null || this.waiting.count() === 0) return;
     this.endTimer = setTimeout(() => {
@@ -107,6 +118,7 @@ export class LiveWindow {
 
   /** Whether the playlist says ENDLIST: the record has said so for a while, and nothing has come since. */
   isOver(): boolean {
+    if (this.endSeenAt === Number.NEGATIVE_INFINITY) return true;
     return this.endSeenAt !== null && this.now() - Math.max(this.endSeenAt, this.heardAt) >= END_SETTLE_MS;
   }
 
@@ -176,7 +188,7 @@ export class LiveWindows implements Component, FollowedBroadcasts, WindowSource 
     // Young windows are at the back, so that the bound takes the one unused for longest.
     this.followed.delete(content);
     this.followed.set(content, followed);
-    followed.window.noteEnd(broadcast.status === 'ended');
+    followed.window.noteEnd(...endOf(broadcast));
     if (followed.blocksDueAt !== null && this.now() >= followed.blocksDueAt) void this.readBlocks(content, followed);
     await followed.opening;
     return followed.window;
@@ -230,7 +242,7 @@ export class LiveWindows implements Component, FollowedBroadcasts, WindowSource 
   private async lookAtRecord({ window, broadcast }: Followed): Promise<void> {
     try {
       const record = await this.deps.record(broadcast);
-      if (record !== null) window.noteEnd(record.status === 'ended');
+      if (record !== null) window.noteEnd(...endOf(record));
     } catch (thrown) {
       // Waiting goes on without it; the request that waits reports what it cannot read itself.
       this.deps.log.debug('broadcast record not read', { broadcast, err: thrown });
