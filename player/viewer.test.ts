@@ -1,7 +1,7 @@
 // The page's states: starting by itself, playing out, never taking a running picture away.
 import { describe, expect, it } from 'vitest';
 import type { PlaybackInfo, PlaybackState } from '../platform/contract/playback.ts';
-import { hasGrown, newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
+import { canGoLive, hasGrown, hasPlayer, newViewer, pollMs, step, type Viewer, type ViewerEvent } from './viewer.ts';
 
 const info = (state: PlaybackState, startedAt: number | null = 1): PlaybackInfo => ({
   playback_id: 'abcdefghijklmnop1234',
@@ -43,6 +43,25 @@ describe('viewer', () => {
 
   it('says at once that it is over when the page is opened afterwards', () => {
     expect(run(answer('ended')).view).toBe('ended');
+  });
+
+  it('shows an ended broadcast again to whoever asks, and the next one only then', () => {
+    const ended = run(answer('live'), answer('ended'), { type: 'finished' });
+    const replay = step(ended, { type: 'replay' });
+    expect(replay).toMatchObject({ view: 'replay', source: 'replay:1' });
+    expect(hasPlayer(replay.view)).toBe(true);
+    expect(canGoLive(replay)).toBe(false);
+    const again = step(replay, answer('live', 2));
+    expect(again).toMatchObject({ view: 'replay', source: 'replay:1' });
+    expect(canGoLive(again)).toBe(true);
+    expect(step(again, { type: 'go-live' })).toMatchObject({ view: 'live', source: 'live:2' });
+    expect(step(replay, { type: 'go-live' })).toBe(replay);
+    expect(step(replay, { type: 'missing' })).toBe(replay);
+  });
+
+  it('has nothing to show again before the end, or when only the next broadcast is known of', () => {
+    expect(run(answer('live'), { type: 'replay' }).view).toBe('live');
+    expect(run(answer('live'), answer('waiting'), { type: 'finished' }, { type: 'replay' }).view).toBe('ended');
   });
 
   it('does not end a live on a pause in media alone', () => {

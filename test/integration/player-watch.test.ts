@@ -47,8 +47,10 @@ async function watch(server: PlayerServer, query = ''): Promise<{ page: Page; lo
 const wait = (page: Page, expression: string, limitMs = 15_000): Promise<void> =>
   waitUntilTrue(page, `((s) => ${expression})(${STATE})`, limitMs);
 const number = async (page: Page, name: string): Promise<number> => Number((await playerState(page))?.[name]);
-const fatals = async (page: Page): Promise<unknown[]> =>
-  ((await playerState(page))?.['errors'] as { fatal: boolean }[]).filter((error) => error.fatal);
+const fatals = async (page: Page): Promise<unknown[]> => {
+  const errors = (await playerState(page))?.['errors'] as { fatal: boolean }[] | undefined;
+  return (errors ?? []).filter((error) => error.fatal);
+};
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe.runIf(isAble)('the watch page on a low-latency live', () => {
