@@ -4,6 +4,7 @@ import { readBack, type Show, textOf } from '../../test/support/live-texts.ts';
 import {
   A0,
   audio0,
+  blockOf,
   entriesOf,
   epochOf,
   pdtOf,
@@ -13,7 +14,8 @@ import {
   WRITER,
 } from '../../test/support/timelines.ts';
 import type { RenditionName, WriterTag } from '../contract/ids.ts';
-import { windowSegments } from './live-playlist.ts';
+import { livePlaylist, RunTexts, windowSegments } from './live-playlist.ts';
+import { LiveTimeline } from './live-timeline.ts';
 
 test('a running stream: sliding, wall clock on every segment, no end', () => {
   const { manifest, whole } = readBack(textOf({ entries: entriesOf(1, 0, 4), epochs: [epochOf(1, 0)], window: 3 }));
@@ -172,4 +174,34 @@ test.each([
   [43_200, 2, 21_600],
 ])('a window of %d s at target duration %d is %d segments', (windowS, targetS, expected) => {
   expect(windowSegments(windowS, targetS)).toBe(expected);
+});
+
+test('twelve hours in five renditions: at most 20 ms of processor time for each text', () => {
+  const names = ['v1080', 'v720', 'v480', 'v360', 'a0'] as RenditionName[];
+  const renditions = names.map((name) => ({ ...video360, name }));
+  const timeline = new LiveTimeline(21_600);
+  for (let first = 0; first < 21_600; first += 30) {
+    const block = blockOf([]);
+    for (let msn = first; msn < first + 30; msn += 1) {
+      const media = { writer: WRITER, bytes: 1_000, sha256: '', duration: 180_000, tfdt: msn * 180_000 };
+      const all = Object.fromEntries(names.map((name) => [name, media]));
+      block.segments.push({ msn, pdt: pdtOf(msn), gap: false, last_part: 3, term: 1, renditions: all });
+    }
+    timeline.acceptBlock({ ...block, epoch: 1 });
+  }
+  timeline.accept(segmentEntries({ epoch: 1, msn: 21_600, renditions }));
+  const texts = new RunTexts();
+  const at = { epoch: 1, msn: 21_600, part: 3 };
+  const epochs = [epochOf(1, 0, renditions)];
+  const write = (rendition: RenditionName) => {
+    const began = process.cpuUsage();
+    const text = livePlaylist({ timeline, epochs, rendition, at, isEnded: false, isDelta: false }, texts) ?? '';
+    const body = Buffer.from(text);
+    const { user, system } = process.cpuUsage(began);
+    expect(body.byteLength).toBeGreaterThan(1_500_000);
+    return (user + system) / 1_000;
+  };
+  for (const name of names) write(name);
+  const tookMs = names.map((name) => Math.min(...[1, 2, 3].map(() => write(name))));
+  expect(Math.max(...tookMs)).toBeLessThan(20);
 });
