@@ -31,7 +31,6 @@ function build(broadcast: BroadcastRecord = broadcastOf()) {
         const segments = recordedSegments(window.timeline.segments(), world.broadcast.epochs);
         return { broadcast: world.broadcast, segments, renditions: recordedRenditions(segments) };
       },
-      renditions: async () => null,
       media: async () => '',
     },
     vod: { media: async () => '', table: async (_asset, stored) => renditionIndexOf(stored) },

@@ -46,7 +46,6 @@ function build(stored: ObjectKey[], [from, to]: [number, number] = [0, 29], targ
         const shown = all.filter(({ msn }) => range === null || (msn >= range.from_msn && msn <= range.to_msn));
         return { broadcast, segments: recordedSegments(shown, broadcast.epochs), renditions: [] };
       },
-      renditions: async () => null,
       media: async () => '',
     },
   });

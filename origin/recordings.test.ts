@@ -74,7 +74,7 @@ const clip = (from: number, to: number): AssetRecord => recording({ range: { fro
 
 test('a recording is read once, whatever is asked of it', async () => {
   const { world, recordings } = build(ended);
-  expect((await recordings.renditions(recording()))?.map(({ name }) => name)).toEqual([V360, A0]);
+  expect((await recordings.open(recording())).renditions.map(({ name }) => name)).toEqual([V360, A0]);
   const text = await recordings.media(recording(), V360);
   expect(await recordings.media(recording(), V360)).toBe(text);
   expect((await recordings.open(recording())).segments).toHaveLength(65);
@@ -118,7 +118,7 @@ test('a segment of an epoch that the record held here does not name: the record 
 test('nothing kept: no renditions. No broadcast: unknown. A failure is not kept', async () => {
   const nothing = build(ended);
   nothing.world.blocks = [];
-  expect(await nothing.recordings.renditions(recording())).toBeNull();
+  expect((await nothing.recordings.open(recording())).renditions).toEqual([]);
   await expect(build(null).recordings.open(recording())).rejects.toMatchObject({ code: 'ORIGIN_MEDIA_UNKNOWN' });
   const { world, recordings } = build(ended);
   world.isAway = true;

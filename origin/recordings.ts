@@ -25,14 +25,13 @@ export interface LiveTails {
 export type Recording = {
   broadcast: BroadcastRecord;
   segments: readonly RecordedSegment[];
+  /** What its master lists; none when nothing of it was kept. */
   renditions: readonly RenditionInfo[];
 };
 
 export interface Recordings {
   /** @throws MediaUnknown MediaPending StorageUnavailable */
   open(asset: AssetRecord): Promise<Recording>;
-  /** What its master lists; null when nothing of it was kept. @throws as open */
-  renditions(asset: AssetRecord): Promise<readonly RenditionInfo[] | null>;
   /** Text of one rendition's media playlist. @throws as open */
   media(asset: AssetRecord, rendition: RenditionName): Promise<string>;
 }
@@ -57,10 +56,6 @@ export function createRecordings(deps: RecordingsDeps): Recordings {
   const open = (asset: AssetRecord) => held.get(JSON.stringify(keyOf(asset)));
   return {
     open,
-    async renditions(asset) {
-      const { renditions } = await open(asset);
-      return renditions.length === 0 ? null : renditions;
-    },
     async media(asset, rendition) {
       const recording = await open(asset);
       if (!recording.renditions.some(({ name }) => name === rendition)) throw new MediaUnknown('such rendition');

@@ -51,7 +51,9 @@ export function liveDash(live: LiveDash): DashManifest | null {
     if (listed.length === 0) continue;
     const startS = (epoch.pdt0 - first.pdt0) / 1_000 + sinceS;
     const originS = mediaOriginS(epoch) + sinceS;
-    periods.push({ id, startS, durationS: null, originS, epoch: epoch.epoch, tracks: tracksOf(listed, epoch) });
+    const isDependent = epoch.grid === 'copy';
+    const tracks = tracksOf(listed, epoch);
+    periods.push({ id, startS, durationS: null, originS, epoch: epoch.epoch, isDependent, tracks });
   }
   return {
     content: live.content,
@@ -90,6 +92,7 @@ export function recordedDash(
       durationS,
       originS: originOf(leading),
       epoch: epoch.epoch,
+      isDependent: epoch.grid === 'copy',
       tracks,
     });
     endS += durationS;
@@ -121,7 +124,7 @@ export function storedDash(content: ContentId, stored: readonly StoredTrack[]): 
   const ticks = leading.segments.reduce((sum, { d }) => sum + d, 0);
   const durationS = ticks / leading.info.timescale;
   const longest = Math.max(...playable.map(({ index }) => index.target_duration));
-  const period = { id: '0', startS: 0, durationS, originS: originOf(leading), epoch, tracks };
+  const period = { id: '0', startS: 0, durationS, originS: originOf(leading), epoch, isDependent: false, tracks };
   return { content, targetDurationS: longest, periods: [period], live: null, durationS, addressing: 'template' };
 }
 

@@ -204,6 +204,7 @@ test('pass-through: the media clock is the source clock itself', () => {
   const mpd = live([], { epochs: [epoch], segments: [{ ...segment, media }] });
   expect(track(mpd, V360).segments[0]?.startS).toBeCloseTo(0, 4);
   expect(track(mpd, V360).attributes['frameRate']).toBe('25');
+  expect(mpd.periods[0]?.sets[0]?.attributes['startWithSAP']).toBeUndefined();
 });
 
 test('a recording: Periods joined end to end, whatever lay between; static', () => {

@@ -27,6 +27,8 @@ export type DashPeriod = {
   originS: number;
   /** Of the addresses. */
   epoch: number;
+  /** Some segments do not begin with a key frame. */
+  isDependent: boolean;
   tracks: readonly DashTrack[];
 };
 
@@ -100,7 +102,7 @@ function periodLines(period: DashPeriod, { addressing }: DashManifest): string[]
       contentType: kind,
       mimeType: `${kind}/mp4`,
       segmentAlignment: kind === 'video' ? 'true' : null,
-      startWithSAP: 1,
+      startWithSAP: period.isDependent && kind === 'video' ? null : 1,
     };
     const representations = tracks.flatMap((track) => representationLines(track, period, addressing));
     return element('AdaptationSet', attributes, representations);

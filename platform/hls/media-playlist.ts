@@ -27,6 +27,8 @@ export type MediaPlaylist = {
   /** Media sequence number of the first segment; the others count on from it. */
   mediaSequence: number;
   segments: readonly PlaylistSegment[];
+  /** Some segments do not begin with a key frame. Default: each does. */
+  isDependent?: boolean;
 };
 
 /** The lines of one whole segment; what it shares with the one before (EXT-X-DISCONTINUITY, EXT-X-MAP) stands before them. */
@@ -51,7 +53,8 @@ export function writeMediaPlaylist(playlist: MediaPlaylist): string {
   ];
   const firstDiscontinuity = playlist.segments[0]?.discontinuity ?? 0;
   if (firstDiscontinuity > 0) lines.push(valueTag('EXT-X-DISCONTINUITY-SEQUENCE', firstDiscontinuity));
-  lines.push('#EXT-X-PLAYLIST-TYPE:VOD', '#EXT-X-INDEPENDENT-SEGMENTS');
+  lines.push('#EXT-X-PLAYLIST-TYPE:VOD');
+  if (!playlist.isDependent) lines.push('#EXT-X-INDEPENDENT-SEGMENTS');
   let discontinuity = firstDiscontinuity;
   let mapUri: string | null = null;
   for (const segment of playlist.segments) {

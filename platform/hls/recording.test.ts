@@ -159,3 +159,9 @@ test('audio has its own lengths', () => {
   const { manifest } = listed([{ epoch: 1, msn: 0 }], [epochOf(1, 0)], A0);
   expect(manifest.segments[0]?.duration).toBe(2);
 });
+
+test('pass-through: no promise that segments begin with a key frame', () => {
+  const plans = [{ epoch: 1, msn: 0 }];
+  expect(listed(plans, [epochOf(1, 0)]).text).toContain('#EXT-X-INDEPENDENT-SEGMENTS');
+  expect(listed(plans, [{ ...epochOf(1, 0), grid: 'copy' }]).text).not.toContain('INDEPENDENT');
+});

@@ -82,7 +82,9 @@ export function recordedPlaylist({ rendition, segments, base }: RecordedPlaylist
       isGap,
     });
   }
-  return { targetDurationS, mediaSequence: 0, segments: listed };
+  // Pass-through cuts where it must, also between key frames.
+  const isDependent = segments.some(({ epoch }) => epoch.grid === 'copy');
+  return { targetDurationS, mediaSequence: 0, segments: listed, isDependent };
 }
 
 /** The rendition's object, when there is something in it. */
