@@ -3,11 +3,12 @@
 import { keyEtag, ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
 import type { ContentId, NodeId } from '../platform/contract/ids.ts';
 import type { ObjectKey } from '../platform/contract/object-keys.ts';
+import { TimedOut } from '../platform/runtime/errors.ts';
 import type { Component } from '../platform/runtime/lifecycle.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
-import { delay, type Loop, repeat } from '../platform/runtime/waits.ts';
-import { SpoolFull } from './errors.ts';
+import { delay, type Loop, repeat, within } from '../platform/runtime/waits.ts';
+import { JobInterrupted, SpoolFull } from './errors.ts';
 import { contentTypeOf, type MediaStore, type PlacedAt, putImmutable } from './live-media-store.ts';
 import { StoreBreaker } from './live-spool-breaker.ts';
 import { type SpooledFile, SpoolFolder } from './live-spool-folder.ts';
@@ -48,7 +49,8 @@ export class LiveSpool implements MediaStore, Component {
   readonly #items = new Map<ObjectKey, SpoolItem>();
   /** Objects by content that are not stored yet. */
   readonly #waiting = new Map<string, number>();
-  readonly #closing = new AbortController();
+  /** Puts under way. */
+  readonly #puts = new Set<AbortController>();
   #bytes = 0;
   #memory: SpoolItem[] = [];
   #memoryBytes = 0;
@@ -97,8 +99,9 @@ export class LiveSpool implements MediaStore, Component {
     await this.#loop?.close();
     if (this.#loop === null) return;
     this.#loop = null;
-    this.#closing.abort();
-    await this.#uploader.close();
+    const ended = this.#uploader.close();
+    for (const put of this.#puts) put.abort(new JobInterrupted('the worker is closing'));
+    await ended;
     const left = [...this.#items.values()].filter((item) => item.storedAt === null).length;
     if (left > 0) this.#log.warn('objects stay on the disk for the next process', { objects: left });
     for (const item of this.#items.values()) if (item.storedAt !== null) await this.#folder.remove(item.file);
@@ -117,9 +120,7 @@ export class LiveSpool implements MediaStore, Component {
       () => true,
       () => false,
     );
-    const late = new AbortController();
-    const outcome = await Promise.race([trial, delay(SLOW_MS, late.signal).then(() => 'late' as const)]);
-    late.abort();
+    const outcome = await within(trial, SLOW_MS, 'the store').catch(() => 'late' as const);
     if (outcome === true) {
       this.#breaker.quick();
       return 'store';
@@ -129,9 +130,17 @@ export class LiveSpool implements MediaStore, Component {
     return this.#keep(key, bytes, outcome === 'late' ? trial : null);
   }
 
-  #direct(key: ObjectKey, bytes: Uint8Array): Promise<void> {
-    const signal = AbortSignal.any([AbortSignal.timeout(PUT_LIMIT_MS), this.#closing.signal]);
-    return putImmutable(this.#storage, key, bytes, signal);
+  /** One controller for limit and close: many a second are made, and combined signals are not cheap. */
+  async #direct(key: ObjectKey, bytes: Uint8Array): Promise<void> {
+    const ending = new AbortController();
+    const limit = setTimeout(() => ending.abort(new TimedOut('the store', PUT_LIMIT_MS)), PUT_LIMIT_MS);
+    this.#puts.add(ending);
+    try {
+      await putImmutable(this.#storage, key, bytes, ending.signal);
+    } finally {
+      clearTimeout(limit);
+      this.#puts.delete(ending);
+    }
   }
 
   /** Accepts an object on the disk. Without room the store has the last word. */
