@@ -1,7 +1,7 @@
 // Names parts in the timeline, one after another. Waits for a Redis that is away and fills an emptied one; ends at once when another worker
 // has the term.
 import { TimelineRefused, type TimelineWriter } from '../platform/adapters/timeline-store.ts';
-import type { ContentId } from '../platform/contract/ids.ts';
+import type { ContentId, WriterTag } from '../platform/contract/ids.ts';
 import { comparePositions, type Position, type TimelineEntry } from '../platform/contract/timeline.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { backoffMs, delay } from '../platform/runtime/waits.ts';
@@ -25,6 +25,7 @@ export interface Standing {
 
 export type AppenderDeps = {
   content: ContentId;
+  writer: WriterTag;
   timeline: TimelineWriter;
   history: LiveHistory;
   standing: Standing;
@@ -41,11 +42,20 @@ export type AppenderDeps = {
 /** Longest pause between two tries: what waits is named this soon after Redis is back. Unit: ms. */
 const RETRY_CAP_MS = 200;
 
+/** A part that the other worker named counts for so long. Unit: ms. */
+const OVERTAKEN_MS = 3_000;
+
 export class LiveAppender {
   readonly #deps: AppenderDeps;
+  #overtakenAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: AppenderDeps) {
     this.#deps = deps;
+  }
+
+  /** Another worker named a part before this one lately: viewers do not wait for this one. */
+  get isOvertaken(): boolean {
+    return performance.now() - this.#overtakenAt < OVERTAKEN_MS;
   }
 
   /** Returns when the entry stands in the timeline, or another one does in its place. @throws LiveSuperseded */
@@ -100,7 +110,11 @@ export class LiveAppender {
   /** The place is taken: by the other worker, or by a try of this one whose answer was lost. What stands there is remembered. */
   async #adopt({ epoch, msn, part }: TimelineEntry): Promise<void> {
     const present = await this.persist('read the timeline', () => this.#deps.accepted({ epoch, msn, part }));
-    if (present !== null) this.#remember(present);
+    if (present === null) return;
+    this.#remember(present);
+    if (Object.values(present.renditions).some((part) => part.writer !== this.#deps.writer)) {
+      this.#overtakenAt = performance.now();
+    }
   }
 
   /** Does something with the store or Redis again and again until it works; only the end of the job stops it. @throws LiveSuperseded */

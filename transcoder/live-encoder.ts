@@ -69,18 +69,9 @@ function audioOutput(plan: EncoderPlan): string[] {
 export function encoderArguments(plan: EncoderPlan): string[] {
   return [
     ...['-hide_banner', '-loglevel', 'level+warning', '-nostats', '-copyts'],
-    ...[
-      '-fpsprobesize',
-      '0',
-      '-analyzeduration',
-      '1000000',
-      '-protocol_whitelist',
-      'pipe',
-      '-f',
-      'flv',
-      '-i',
-      'pipe:0',
-    ],
+    // Threads that decode a frame each would hold back as many frames as there are threads; slices hold back none.
+    ...['-thread_type', 'slice', '-fpsprobesize', '0', '-analyzeduration', '1000000'],
+    ...['-protocol_whitelist', 'pipe', '-f', 'flv', '-i', 'pipe:0'],
     ...(plan.rungs.length > 0 ? ['-filter_complex', filterGraph(plan)] : []),
     ...plan.rungs.flatMap((rung, i) => videoOutput(plan, rung, i)),
     ...audioOutput(plan),

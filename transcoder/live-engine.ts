@@ -23,6 +23,8 @@ export type EngineDeps = {
   /** Ends the reading of the ring: the engine failed. */
   stopReading(): void;
   isHandingOver(): boolean;
+  /** The second worker names the parts before this one does. */
+  isOvertaken(): boolean;
   metrics: LiveMetrics;
   log: Logger;
   signal: AbortSignal;
@@ -134,6 +136,7 @@ export class LiveEngine {
       if (this.#deps.isHandingOver()) return 'handed over';
       if (this.#deps.standing.hasLeft(epoch.info.epoch)) return 'moved';
       const end = this.#endOf(item);
+      if (end === 'handed over') return end;
       if (end !== null) return this.#finish(engine, end);
       if (item.type !== 'video' && item.type !== 'audio') continue;
       if (isFirst) await engine.begin(item.dts);
@@ -153,7 +156,8 @@ export class LiveEngine {
     if (item.type === 'away') return item.reason === 'left' ? 'left' : 'silent';
     if (item.type === 'end') return 'end';
     if (this.#verdict === null || this.#deps.standing.place === 'hot') return null;
-    return this.#verdict;
+    // The second worker keeps up: it goes on as the first, and viewers see nothing of this one's trouble.
+    return this.#deps.isOvertaken() ? 'handed over' : this.#verdict;
   }
 
   async #finish(engine: MediaRun, outcome: EngineOutcome): Promise<EngineOutcome> {

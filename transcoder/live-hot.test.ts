@@ -198,7 +198,7 @@ describe('what the second worker does next', () => {
 describe('the leader is gone', () => {
   const appender = () => {
     const metrics = createLiveMetrics(createMetrics(false));
-    const base = { content: CONTENT, history, standing, metrics, log: silentLogger, signal: stop.signal };
+    const base = { content: CONTENT, writer: OWN, history, standing, metrics, log: silentLogger, signal: stop.signal };
     const accepted = async (place: Position) => timeline.find((entry) => comparePositions(entry, place) === 0) ?? null;
     return new LiveAppender({ ...base, timeline: writer as TimelineWriter, accepted, onNamed: () => undefined });
   };

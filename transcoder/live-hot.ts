@@ -114,12 +114,20 @@ export class LiveStanding implements Standing {
   async turn(entry: UnsignedEntry): Promise<boolean> {
     while (this.#place === 'hot') {
       const { head } = this.#deps.history;
-      if (head !== null && comparePositions(head, entry) >= 0) return false;
+      if (head !== null && (comparePositions(head, entry) >= 0 || this.#isClosed(entry.epoch))) return false;
       const waitMs = this.#dueAt(entry) - Date.now();
       if (waitMs <= 0) return true;
       await this.#pause(Math.min(waitMs, 1_000));
     }
     return true;
+  }
+
+  /** The leader closed a segment before its time: it begins another epoch, whatever this worker still has of this one. */
+  #isClosed(epoch: number): boolean {
+    const last = this.#deps.history.lastEntry();
+    const info = this.record.epochs.find((known) => known.epoch === epoch);
+    if (last === null || info === undefined || last.epoch !== epoch || info.grid === 'copy') return false;
+    return last.gap || (last.last && last.part < gapGridOf(info).partsPerSegment - 1);
   }
 
   /** Half a part after the leader would have named it. */

@@ -156,7 +156,15 @@ const makePublisher = (term = 1) => {
   const accepted = async (place: Position) =>
     world.accepted.find((entry) => comparePositions(entry, place) === 0) ?? null;
   const onNamed = () => undefined;
-  const appender = new LiveAppender({ ...base, content: CONTENT, timeline, standing, accepted, onNamed });
+  const appender = new LiveAppender({
+    ...base,
+    content: CONTENT,
+    writer: WRITER,
+    timeline,
+    standing,
+    accepted,
+    onNamed,
+  });
   const onClosed = async (entry: UnsignedEntry) => void closed.push(`${entry.msn}.${entry.part}`);
   const options = { content: CONTENT, node: NODE, writer: WRITER };
   const media: MediaStore = {

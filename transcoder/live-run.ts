@@ -95,7 +95,18 @@ export class LiveRun {
     this.#pictures = deps.pictures((epoch) => this.standing.record.epochs.find((info) => info.epoch === epoch));
     const accepted = deps.entryAt;
     const onNamed = (entry: TimelineEntry) => this.#engine.named(entry);
-    const appending = { content, timeline, history, standing: this.standing, accepted, onNamed, metrics, log, signal };
+    const appending = {
+      content,
+      writer,
+      timeline,
+      history,
+      standing: this.standing,
+      accepted,
+      onNamed,
+      metrics,
+      log,
+      signal,
+    };
     this.#appender = new LiveAppender(appending);
     const publishing = { storage, media, appender: this.#appender, history, metrics, log, signal };
     const fail = (thrown: unknown) => this.abort(thrown);
@@ -112,6 +123,7 @@ export class LiveRun {
       openEpoch: (info) => this.#writeEpoch(info),
       stopReading: () => this.#reading.abort(),
       isHandingOver: () => this.#isHandingOver,
+      isOvertaken: () => record.redundancy === 'hot' && this.#appender.isOvertaken,
       metrics,
       log,
       signal,
@@ -161,6 +173,7 @@ export class LiveRun {
     } finally {
       this.standing.stop();
       await this.#gaps.stop();
+      await this.#publisher.settle();
     }
   }
 
@@ -245,7 +258,8 @@ export class LiveRun {
     resume: Resume | null,
     shown: Shown | null,
   ): Promise<FollowOutcome | 'break' | 'left' | 'end'> {
-    const [first] = this.standing.record.epochs;
+    const { record } = this.standing;
+    const [first] = record.epochs;
     if (first !== undefined) feed.kind = first.renditions[0]?.kind ?? 'video';
     let epoch = resume === null ? null : await this.#planner.resume(feed, resume, SILENCE_MS);
     if (epoch === null) {
@@ -258,8 +272,17 @@ export class LiveRun {
     if (outcome === 'moved') return 'idle';
     if (this.standing.place === 'hot') return outcome === 'crashed' || outcome === 'handed over' ? outcome : 'idle';
     if (outcome === 'end') return this.#close();
+    // The second worker still hears the publisher: this one does not, and lets it lead.
+    if (outcome === 'silent' && record.redundancy === 'hot' && (await this.#isLedOn())) return 'handed over';
     if (outcome === 'left' || outcome === 'silent' || outcome === 'rejoin') await this.#beginGaps();
     return outcome;
+  }
+
+  /** Another worker named media that this one does not have. */
+  async #isLedOn(): Promise<boolean> {
+    const { history, entriesAfter } = this.#deps;
+    const after = await this.#appender.persist('read the timeline', () => entriesAfter(history.head));
+    return this.#appender.isOvertaken || after.some((entry) => !entry.gap);
   }
 
   /** Null when nothing more comes. */
