@@ -1,13 +1,15 @@
 // An origin over a real MinIO: on-demand playback, ranges, the store going away and coming back.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStorage } from '../../platform/adapters/open-storage.ts';
-import { createRecords } from '../../platform/adapters/records.ts';
+import { createRecords, type Records } from '../../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
 import type { ObjectStorage } from '../../platform/adapters/storage.ts';
-import type { ContentId } from '../../platform/contract/ids.ts';
+import { createTimelineWriter } from '../../platform/adapters/timeline-store.ts';
+import { type BroadcastId, type ContentId, contentOf, newId, type StreamId } from '../../platform/contract/ids.ts';
 import { initKey, type ObjectKey, renditionIndexKey, segmentKey } from '../../platform/contract/object-keys.ts';
 import { mediaPlaylistPath, segmentUri } from '../../platform/contract/routes.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
+import { delay } from '../../platform/runtime/waits.ts';
 import { hasMinio, startMinio, type TestMinio } from '../support/minio.ts';
 import { until } from '../support/platform.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -16,7 +18,10 @@ import {
   ASSET,
   assetOf,
   audio0,
+  broadcastOf,
+  entriesOf,
   renditionIndexOf,
+  streamOf,
   V360,
   VIDEO_PLAYBACK,
   video360,
@@ -33,6 +38,7 @@ describe.skipIf(!(await hasMinio()))('on MinIO', () => {
   let minio: TestMinio;
   let redis: TestRedis;
   let connection: RedisConnection;
+  let records: Records;
   let storage: ObjectStorage;
   let origin: RunningOrigin;
 
@@ -49,7 +55,7 @@ describe.skipIf(!(await hasMinio()))('on MinIO', () => {
     await storage.prove();
     connection = createRedis(redis.url, silentLogger);
     await connection.start();
-    const records = createRecords(storage, connection, silentLogger);
+    records = createRecords(storage, connection, silentLogger);
     await records.ensureIndex();
     await put(renditionIndexKey(CONTENT, V360, WRITER), Buffer.from(JSON.stringify(renditionIndexOf(video360))));
     await put(renditionIndexKey(CONTENT, A0, WRITER), Buffer.from(JSON.stringify(renditionIndexOf(audio0))));
@@ -99,6 +105,32 @@ describe.skipIf(!(await hasMinio()))('on MinIO', () => {
     await until('media again', 15_000, async () => (await origin.get(segment)).status === 200);
     await until('ready again', 10_000, isReady);
   });
+
+  test('a live goes on without the store: reloads are answered as parts come, long after records have grown old', async () => {
+    const id = newId<BroadcastId>();
+    const streamId = newId<StreamId>();
+    const content = contentOf(id);
+    await records.create('broadcast', broadcastOf({ id, content_id: content, stream_id: streamId }));
+    await records.create('stream', streamOf({ id: streamId, broadcast_id: id }));
+    const writer = createTimelineWriter(connection);
+    await writer.seed(content, 1, []);
+    for (const entry of entriesOf(1, 0, 3)) await writer.append(content, entry);
+    const live = mediaPlaylistPath(content, V360);
+    expect((await origin.get(live)).status).toBe(200);
+    await minio.kill();
+    for (const entry of entriesOf(1, 4, 5)) {
+      await delay(400);
+      const waiting = origin.get(`${live}?_HLS_msn=${entry.msn}&_HLS_part=${entry.part}`);
+      await delay(150);
+      await writer.append(content, entry);
+      const appendedAt = performance.now();
+      const answer = await waiting;
+      expect([answer.status, answer.headers.get('headwater-position')]).toEqual([200, `1.${entry.msn}.${entry.part}`]);
+      expect(performance.now() - appendedAt).toBeLessThan(1_000);
+    }
+    await minio.restart();
+    await until('media again', 15_000, async () => (await origin.get(segment)).status === 200);
+  }, 60_000);
 
   test('it is in the registry while it runs, and leaves it at the end', async () => {
     const other = await startOrigin(redis.url, minio.settings);
