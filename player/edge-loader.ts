@@ -2,6 +2,7 @@
 // hls.js itself is named in playback.ts only: the types here are the part of its loader contract that is used.
 import { type EdgeAnswer, NoEdgeAnswered, requestFromEdges } from './edge-request.ts';
 import { type EdgeRing, withViewer } from './edges.ts';
+import type { HeldLimits } from './hls-settings.ts';
 
 type RequestContext = { url: string; responseType: string; rangeStart?: number; rangeEnd?: number };
 type LoadStats = {
@@ -45,12 +46,12 @@ const freshStats = (): LoadStats => ({
 /**
  * The loader class that hls.js constructs per request.
  * @param viewer the page's number on media playlists
- * @param heldMs longest wait for the first byte of a playlist that may be held back (blocking reload)
+ * @param heldLimits of a playlist that may be held back (blocking reload)
  */
-export function edgeLoader(ring: EdgeRing, viewer: string, heldMs: () => number) {
+export function edgeLoader(ring: EdgeRing, viewer: string, heldLimits: () => HeldLimits) {
   return class<T extends RequestContext> extends EdgeLoader<T> {
     constructor() {
-      super(ring, viewer, heldMs);
+      super(ring, viewer, heldLimits);
     }
   };
 }
@@ -63,12 +64,12 @@ class EdgeLoader<T extends RequestContext> {
   #headers: Headers | null = null;
   readonly #ring: EdgeRing;
   readonly #viewer: string;
-  readonly #heldMs: () => number;
+  readonly #heldLimits: () => HeldLimits;
 
-  constructor(ring: EdgeRing, viewer: string, heldMs: () => number) {
+  constructor(ring: EdgeRing, viewer: string, heldLimits: () => HeldLimits) {
     this.#ring = ring;
     this.#viewer = viewer;
-    this.#heldMs = heldMs;
+    this.#heldLimits = heldLimits;
   }
 
   load(context: T, _config: unknown, callbacks: Callbacks<T>): void {
@@ -127,14 +128,15 @@ class EdgeLoader<T extends RequestContext> {
   }
 
   #options(context: T, signal: AbortSignal) {
-    const isHeld = context.url.includes('_HLS_msn=');
+    const held = context.url.includes('_HLS_msn=') ? this.#heldLimits() : null;
     const headers: Record<string, string> = {};
     if (context.rangeEnd) headers['range'] = `bytes=${context.rangeStart ?? 0}-${context.rangeEnd - 1}`;
     return {
       signal,
       headers,
-      firstByteMs: isHeld ? this.#heldMs() : FIRST_BYTE_MS,
-      lastFirstByteMs: isHeld ? this.#heldMs() : LAST_FIRST_BYTE_MS,
+      firstByteMs: held?.firstByteMs ?? FIRST_BYTE_MS,
+      lastFirstByteMs: held?.firstByteMs ?? LAST_FIRST_BYTE_MS,
+      ...(held === null ? {} : { hedgeMs: held.hedgeMs }),
       silenceMs: SILENCE_MS,
       rounds: ROUNDS,
       onAttempt: (startedAt: number) => {

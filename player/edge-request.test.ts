@@ -107,4 +107,40 @@ describe('requestFromEdges', () => {
     expect(asked).toHaveLength(1);
     expect(ring.current).toBe(A);
   });
+
+  describe('for an answer that may be held back', () => {
+    const held = options({ firstByteMs: 500, lastFirstByteMs: 500, hedgeMs: 20 });
+    const late = (ms: number, body: string) => async () => {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return new Response(body);
+    };
+
+    it('asks one edge alone while that answers in time', async () => {
+      const { ring, asked } = setUp({ [A]: late(5, 'a'), [B]: ok('b') });
+      expect(text((await requestFromEdges(`${A}/x`, ring, held)).bytes)).toBe('a');
+      expect(asked).toEqual([`${A}/x`]);
+    });
+    it('takes the other edge when this one stays silent', async () => {
+      const { ring, asked } = setUp({ [A]: silent, [B]: ok('b') });
+      expect(text((await requestFromEdges(`${A}/x`, ring, held)).bytes)).toBe('b');
+      expect(asked).toEqual([`${A}/x`, `${B}/x`]);
+      expect(ring.current).toBe(B);
+    });
+    it('holds nothing against an edge that only held too', async () => {
+      const { ring } = setUp({ [A]: late(60, 'a'), [B]: late(20, 'b') });
+      expect(text((await requestFromEdges(`${A}/x`, ring, held)).bytes)).toBe('b');
+      expect(ring.current).toBe(A);
+    });
+    it('takes the answer that comes when the other one is a refusal', async () => {
+      const refused = setUp({ [A]: late(60, 'a'), [B]: async () => new Response('', { status: 503 }) });
+      expect(text((await requestFromEdges(`${A}/x`, refused.ring, held)).bytes)).toBe('a');
+      const fault = async () => {
+        await new Promise((resolve) => setTimeout(resolve, 40));
+        return new Response('', { status: 500 });
+      };
+      const broken = setUp({ [A]: fault, [B]: late(60, 'b') });
+      expect(text((await requestFromEdges(`${A}/x`, broken.ring, held)).bytes)).toBe('b');
+      expect(broken.ring.current).toBe(B);
+    });
+  });
 });

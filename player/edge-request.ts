@@ -21,6 +21,11 @@ export type EdgeRequestOptions = {
   /** Longest wait for the first byte while another edge may be asked instead, and from the last one. Unit: ms. */
   firstByteMs: number;
   lastFirstByteMs: number;
+  /**
+   * For an answer that may be held back: a second edge is asked as well when the first is silent for this long, and the first answer
+   * counts. A silent edge cannot be told from one that holds. Unit: ms.
+   */
+  hedgeMs?: number;
   /** Longest silence inside a body. Unit: ms. */
   silenceMs: number;
   /** Times all edges are asked before the request fails. */
@@ -45,6 +50,9 @@ export class NoEdgeAnswered extends Error {
 const ROUND_FIRST_MS = 200;
 const ROUND_MOST_MS = 2_000;
 
+/** An edge that answers this soon after the other one was holding too. Unit: ms. */
+const GRACE_MS = 100;
+
 /** `isShared`: the answer concerns one stream on every edge alike, and says nothing about this edge. */
 type Failure = { status: number; isTimeout: boolean; isShared?: boolean };
 
@@ -61,10 +69,13 @@ export async function requestFromEdges(url: string, ring: EdgeRing, options: Edg
       options.signal.throwIfAborted();
       const isLast = index === order.length - 1;
       const limitMs = isLast ? options.lastFirstByteMs : options.firstByteMs;
-      const result = await attempt(onEdge(url, ring.bases, base), limitMs, options);
+      const second = isHedged(index, order, options) ? order[1] : undefined;
+      const result = await (second === undefined
+        ? attempt(onEdge(url, ring.bases, base), limitMs, options)
+        : hedged(url, ring, [base, second], options));
       options.signal.throwIfAborted();
       if ('headers' in result) {
-        ring.succeeded(base);
+        ring.succeeded(ring.bases.find((item) => result.url.startsWith(item)) ?? base);
         return result;
       }
       failure = result;
@@ -74,6 +85,41 @@ export async function requestFromEdges(url: string, ring: EdgeRing, options: Edg
   }
   options.signal.throwIfAborted();
   throw new NoEdgeAnswered(url, failure.status, failure.isTimeout);
+}
+
+const isHedged = (index: number, order: string[], { hedgeMs }: EdgeRequestOptions): boolean =>
+  hedgeMs !== undefined && index === 0 && order.length > 1;
+
+/** Asks the first edge, and the second too when the first is silent; the loser is given up. */
+async function hedged(
+  url: string,
+  ring: EdgeRing,
+  [first, second]: [string, string],
+  options: EdgeRequestOptions,
+): Promise<EdgeAnswer | Failure> {
+  const loser = new AbortController();
+  const ask = (base: string): Promise<EdgeAnswer | Failure> =>
+    attempt(onEdge(url, ring.bases, base), options.lastFirstByteMs, {
+      ...options,
+      signal: AbortSignal.any([options.signal, loser.signal]),
+    });
+  const answer = ask(first);
+  const early = await Promise.race([answer, pause(options.hedgeMs ?? 0, options.signal)]);
+  if (early !== undefined || options.signal.aborted) return early ?? (await answer);
+  const other = ask(second);
+  const quicker = await Promise.race([
+    answer.then((result) => ({ result, isOther: false })),
+    other.then((result) => ({ result, isOther: true })),
+  ]);
+  const { result, isOther } = quicker;
+  if (!('headers' in result)) {
+    if (!isOther && !result.isShared) ring.failed(first);
+    return await (isOther ? answer : other);
+  }
+  // Both may hold the same answer back: only one that stays silent is at fault.
+  if (isOther && (await Promise.race([answer, pause(GRACE_MS, options.signal)])) === undefined) ring.failed(first);
+  loser.abort();
+  return result;
 }
 
 async function attempt(url: string, limitMs: number, options: EdgeRequestOptions): Promise<EdgeAnswer | Failure> {

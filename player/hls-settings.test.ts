@@ -1,7 +1,7 @@
 // Settings of hls.js that must keep a relation to the platform's own numbers.
 import { describe, expect, it } from 'vitest';
 import { LIVE_TARGET_DURATION_S, MAX_TARGET_DURATION_S } from '../platform/contract/latency.ts';
-import { CATCH_UP_RATE, catchUpRate, heldFirstByteMs, hlsSettings } from './hls-settings.ts';
+import { CATCH_UP_RATE, catchUpRate, heldLimits, hlsSettings } from './hls-settings.ts';
 
 describe('hlsSettings', () => {
   it('leave the distance from live to the playlist', () => {
@@ -15,13 +15,18 @@ describe('hlsSettings', () => {
     expect(backBufferLength + maxMaxBufferLength).toBeLessThanOrEqual(120);
   });
   it('wait longer for a held playlist than an origin holds it, and cut no wait of the loader', () => {
-    for (const targetS of [LIVE_TARGET_DURATION_S, MAX_TARGET_DURATION_S]) {
-      expect(heldFirstByteMs(targetS)).toBeGreaterThan(3 * targetS * 1_000);
-      expect(heldFirstByteMs(targetS)).toBeLessThan(
-        hlsSettings(true, '/worker.js').playlistLoadPolicy.default.maxTimeToFirstByteMs,
-      );
+    const most = hlsSettings(true, '/worker.js').playlistLoadPolicy.default.maxTimeToFirstByteMs;
+    for (const targetduration of [LIVE_TARGET_DURATION_S, MAX_TARGET_DURATION_S]) {
+      const { firstByteMs, hedgeMs } = heldLimits({ targetduration, partTarget: 0 });
+      expect(firstByteMs).toBeGreaterThan(3 * targetduration * 1_000);
+      expect(firstByteMs).toBeLessThan(most);
+      expect(hedgeMs).toBeGreaterThan(2 * targetduration * 1_000);
+      expect(hedgeMs).toBeLessThan(firstByteMs);
     }
-    expect(heldFirstByteMs(null)).toBe(heldFirstByteMs(LIVE_TARGET_DURATION_S));
+  });
+  it('ask a second edge when two parts should have come', () => {
+    expect(heldLimits({ targetduration: 2, partTarget: 0.35 })).toEqual({ firstByteMs: 8_000, hedgeMs: 1_500 });
+    expect(heldLimits(null)).toEqual(heldLimits({ targetduration: LIVE_TARGET_DURATION_S, partTarget: 0 }));
   });
 });
 

@@ -12,6 +12,9 @@ export const FOLLOWING_COUNT = 6;
 /** Origins hold a blocked playlist for at most this many target durations, then answer 503. */
 const HOLD_TARGETS = 3;
 const HOLD_SLACK_MS = 2_000;
+/** Parts (or segments, where there are none) after which a held playlist is overdue. */
+const OVERDUE_STEPS = 2;
+const OVERDUE_SLACK_MS = 800;
 /** Assumed until the first playlist came. Unit: s. */
 const USUAL_TARGET_S = 2;
 
@@ -54,13 +57,23 @@ export const hlsSettings = (isLive: boolean, workerPath: string) => ({
   fragLoadPolicy: policy(retries(6, 150, 1_000)),
 });
 
-/**
- * Longest wait for the first byte of a playlist that the platform may hold back: longer than the origin's own limit, so
- * that its 503 arrives instead of a timeout.
- * @param targetDurationS of the playlist; null before the first one
- */
-export const heldFirstByteMs = (targetDurationS: number | null): number =>
-  HOLD_TARGETS * (targetDurationS ?? USUAL_TARGET_S) * 1_000 + HOLD_SLACK_MS;
+/** Time limits of a playlist that the platform may hold back. Unit: ms. */
+export type HeldLimits = {
+  /** Longer than the origin holds it, so that its 503 arrives instead of a timeout. */
+  firstByteMs: number;
+  /** New media is overdue: another edge is asked as well. */
+  hedgeMs: number;
+};
+
+/** @param playlist as hls.js holds it; null before the first one. Unit: s */
+export function heldLimits(playlist: { targetduration: number; partTarget: number } | null): HeldLimits {
+  const targetS = playlist?.targetduration ?? USUAL_TARGET_S;
+  const stepS = playlist?.partTarget || targetS;
+  return {
+    firstByteMs: HOLD_TARGETS * targetS * 1_000 + HOLD_SLACK_MS,
+    hedgeMs: OVERDUE_STEPS * stepS * 1_000 + OVERDUE_SLACK_MS,
+  };
+}
 
 /** The catch-up speed that a page's query asks for: 1 (none) to 2; anything else is the usual one. */
 export function catchUpRate(wanted: string | null): number {

@@ -10,10 +10,13 @@ export type LivePlace = {
   stepS: number;
   /** Since the newest media arrived. Unit: s. */
   ageS: number;
+  /** Speed until now. */
+  speed: number;
 };
 
-/** Nearer to the target than this is near enough. Unit: s. */
-const NEAR_ENOUGH_S = 0.08;
+/** Hurrying begins this far behind the target and ends this near to it, so that the speed does not flicker. Unit: s. */
+const BEGIN_S = 0.15;
+const END_S = 0.03;
 /** Speed gained per second of delay, and the steps it goes in: each change is a small job for the audio. */
 const GAIN_PER_S = 0.4;
 const STEP = 0.05;
@@ -28,7 +31,7 @@ const OVERDUE_STEPS = 1.75;
  */
 export function catchUpSpeed(place: LivePlace, maxRate: number): number {
   const behindS = place.latencyS - place.targetS;
-  if (behindS <= NEAR_ENOUGH_S || place.bufferedS < LEAST_STEPS * place.stepS) return 1;
+  if (behindS <= (place.speed > 1 ? END_S : BEGIN_S) || place.bufferedS < LEAST_STEPS * place.stepS) return 1;
   if (place.ageS > OVERDUE_STEPS * place.stepS) return 1;
   const wanted = 1 + Math.max(STEP, Math.round((behindS * GAIN_PER_S) / STEP) * STEP);
   return Math.max(1, Math.min(maxRate, Number(wanted.toFixed(2))));

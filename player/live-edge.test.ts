@@ -26,7 +26,7 @@ function detailsOf(from: number, to: number, gaps: number[] = []) {
   };
 }
 
-function viewer(currentTime: number, details = detailsOf(0, 30)) {
+function viewer(currentTime: number, details = detailsOf(0, 30), hasPlayed = true) {
   const ahead = { length: 1, start: () => 0, end: () => details.edge };
   const video = { currentTime, paused: false, seeking: false, readyState: 4, playbackRate: 1, buffered: ahead };
   const engine = {
@@ -38,7 +38,11 @@ function viewer(currentTime: number, details = detailsOf(0, 30)) {
   } satisfies LiveEngine;
   const edge = new LiveEdge(video as unknown as HTMLVideoElement, 1.2);
   edge.use(engine);
-  edge.played();
+  if (hasPlayed) {
+    video.currentTime = details.edge;
+    edge.played();
+    video.currentTime = currentTime;
+  }
   const playlist = (next: ReturnType<typeof detailsOf>): void => {
     engine.latestLevelDetails = next;
     engine.liveSyncPosition = next.edge - 1.05;
@@ -59,6 +63,20 @@ describe('LiveEdge', () => {
     edge.seeking();
     expect(edge.isFollowing).toBe(true);
   });
+  it('makes a slow start good from the buffer', () => {
+    const { video, edge } = viewer(54, detailsOf(0, 30), false);
+    edge.played();
+    expect(video.currentTime).toBeCloseTo(58.95);
+    video.currentTime = 54;
+    edge.played();
+    expect(video.currentTime).toBe(54);
+  });
+  it('does not skip what it would have to wait for', () => {
+    const { video, edge } = viewer(54, detailsOf(0, 30), false);
+    video.buffered = { length: 1, start: () => 50, end: () => 58 };
+    edge.played();
+    expect(video.currentTime).toBe(54);
+  });
   it('sees a seek that the element has not told of yet', () => {
     const { video, edge, playlist } = viewer(58);
     video.currentTime = 20;
@@ -70,7 +88,7 @@ describe('LiveEdge', () => {
     const { video, engine, edge } = viewer(57);
     edge.tick(0, true);
     expect(video.playbackRate).toBe(1.2);
-    engine.latency = 1.1;
+    engine.latency = 1.06;
     edge.tick(0, true);
     expect(video.playbackRate).toBe(1);
     engine.latency = 3;

@@ -1,5 +1,5 @@
 // One viewer's relation to the live edge: follows it, stays behind, waits in a gap, catches up. The state around the rules of live-*.ts.
-import { bufferedAhead } from './buffer.ts';
+import { bufferedAhead, bufferedUntil } from './buffer.ts';
 import { FOLLOWING_COUNT } from './hls-settings.ts';
 import { catchUpSpeed } from './live-catch-up.ts';
 import { gapExit, inWindow, isNearEdge, type LiveWindow, type Playlist, rescue, stretchesOf } from './live-follow.ts';
@@ -31,6 +31,8 @@ const GAP_BUFFER_S = 2;
 const OUT_OF_GAP_S = 0.5;
 /** The element rounds times: this far behind the boundary is surely behind it. Unit: s. */
 const EXIT_STEP_S = 0.02;
+/** Behind the target when the first picture shows: more than this is skipped, less is caught up by speed. Unit: s. */
+const SLOW_START_S = 1;
 
 /** Lives as long as one playback; `engine` changes with each new hls.js. */
 export class LiveEdge {
@@ -78,7 +80,12 @@ export class LiveEdge {
     this.#limitDelay();
   }
 
+  /** The picture moves. Loading the first playlists and segments took time: what is buffered by now is used to make it good. */
   played(): void {
+    const { window } = this;
+    if (!this.#hasPlayed && window !== null && bufferedUntil(this.#video) >= window.targetS) {
+      if (window.targetS - this.#video.currentTime > SLOW_START_S) this.#video.currentTime = window.targetS;
+    }
     this.#hasPlayed = true;
   }
 
@@ -160,6 +167,7 @@ export class LiveEdge {
       bufferedS: bufferedAhead(video),
       stepS: details.partTarget || details.targetduration,
       ageS: details.age,
+      speed: video.playbackRate,
     };
     const isHurried = this.#isFollowing && !this.#isInGap && !video.paused;
     const speed = isHurried ? catchUpSpeed(place, this.#mostSpeed) : 1;

@@ -5,7 +5,7 @@ import { pause } from './backoff.ts';
 import { bufferedAhead } from './buffer.ts';
 import { edgeLoader } from './edge-loader.ts';
 import type { EdgeRing } from './edges.ts';
-import { heldFirstByteMs, hlsSettings } from './hls-settings.ts';
+import { heldLimits, hlsSettings } from './hls-settings.ts';
 import { LiveEdge } from './live-edge.ts';
 import { inWindow } from './live-follow.ts';
 import type { PlaybackError, PlaybackState } from './playback-state.ts';
@@ -176,7 +176,7 @@ export class Playback {
     this.#hls?.destroy();
     const hls = new Hls({
       ...hlsSettings(isLive, workerAddress),
-      loader: edgeLoader(ring, viewer, () => heldFirstByteMs(this.#hls?.latestLevelDetails?.targetduration ?? null)),
+      loader: edgeLoader(ring, viewer, () => heldLimits(this.#hls?.latestLevelDetails ?? null)),
       startPosition: position,
     });
     this.#hls = hls;
