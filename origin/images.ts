@@ -104,9 +104,10 @@ async function isStored(storage: Pick<ObjectStorage, 'head'>, key: ObjectKey): P
 
 /** The broadcast's storyboard, cut to a clip of it. */
 async function clippedStoryboard(deps: ImagesDeps, asset: AssetRecord): Promise<ImageAnswer> {
+  // It is there once the broadcast is over, and not before.
+  const { body } = await deps.storage.read(imageKey(asset.content_id, 'storyboard.vtt', LIVE_WRITER));
   const clip = await deps.recordings.open(asset);
   const whole = await deps.recordings.open({ ...asset, range: null });
-  const { body } = await deps.storage.read(imageKey(asset.content_id, 'storyboard.vtt', LIVE_WRITER));
   const text = cutStoryboard(body.toString('utf8'), offsetOf(clip, whole), lengthOf(clip));
   return { text, type: VTT, cache: CACHE.image };
 }

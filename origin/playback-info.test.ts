@@ -1,6 +1,8 @@
 // What is playable of an asset or broadcast, as tables.
 import { expect, test } from 'vitest';
 import type { RenditionName, WriterTag } from '../platform/contract/ids.ts';
+import type { PlaybackState } from '../platform/contract/playback.ts';
+import type { RenditionInfo } from '../platform/contract/records.ts';
 import {
   A0,
   assetOf,
@@ -146,4 +148,14 @@ test.each([
   const info = assetInfo(VIDEO_PLAYBACK, asset);
   expect([info.state, info.poster !== null, info.storyboard !== null]).toEqual(['ready', poster, storyboard]);
   expect(assetInfo(VIDEO_PLAYBACK, { ...asset, status: 'errored' }).state).toBe('errored');
+});
+
+test('a running stream with a picture has its thumbnail for a poster; sound alone, and one that waits, have none', () => {
+  const poster = (state: PlaybackState, renditions: RenditionInfo[]) => {
+    const broadcast = broadcastOf({ epochs: [epochOf(1, 0, renditions)] });
+    return streamInfo(VIDEO_PLAYBACK, { stream: streamOf(), broadcast, state, windowS: 60 }).poster;
+  };
+  expect(poster('live', [video360, audio0])).toBe(`/${VIDEO_PLAYBACK}/thumbnail.jpg`);
+  expect(poster('live', [audio0])).toBeNull();
+  expect(poster('waiting', [video360])).toBeNull();
 });

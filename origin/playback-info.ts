@@ -72,6 +72,9 @@ export function assetInfo(playback: PlaybackId, asset: AssetRecord): PlaybackInf
 const hasPoster = (asset: AssetRecord): boolean =>
   asset.images_writer !== null || (asset.source.type === 'clip' && isRecorded(asset));
 
+const hasPicture = (broadcast: BroadcastRecord | null): boolean =>
+  broadcast !== null && broadcastRenditions(broadcast).some(({ kind }) => kind === 'video');
+
 /** @param shown `windowS`: how far viewers can rewind, unless the broadcast says otherwise. Unit: s */
 export function streamInfo(
   playback: PlaybackId,
@@ -85,7 +88,7 @@ export function streamInfo(
     title: stream.title,
     description: stream.description,
     duration_s: null,
-    poster: null,
+    poster: state === 'live' && hasPicture(broadcast) ? `/${playback}/thumbnail.jpg` : null,
     latency_mode: broadcast?.latency_mode ?? stream.latency_mode,
     is_growing: false,
     dvr_window_s: broadcast?.dvr_window_s ?? stream.dvr_window_s ?? windowS,

@@ -192,7 +192,12 @@ describe('info, pictures, catalog', () => {
       poster: `/${VIDEO_PLAYBACK}/poster.jpg`,
     });
     const live = await get(`/${LIVE_PLAYBACK}.json`).expect(200);
-    expect(live.body).toMatchObject({ kind: 'live', state: 'live', latency_mode: 'default', poster: null });
+    expect(live.body).toMatchObject({
+      kind: 'live',
+      state: 'live',
+      latency_mode: 'default',
+      poster: `/${LIVE_PLAYBACK}/thumbnail.jpg`,
+    });
   });
   test('a picture, once there is one', async () => {
     await put(imageKey(CONTENT, 'poster.jpg', WRITER), 'jpeg');

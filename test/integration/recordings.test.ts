@@ -217,4 +217,7 @@ test('pictures: of a running live the newest, of a clip the one at its start, of
   const newest = await get(`/${running.playback}/thumbnail.jpg`);
   expect([newest.text, newest.headers.get('cache-control')]).toEqual(['picture 10', 'public, max-age=5']);
   expect((await get(`/${running.playback}/storyboard.vtt`)).status).toBe(404);
+  const early = (await makeAsset(running.content, clipOf(running, 10, 12))).playback;
+  expect((await get(`/${early}/storyboard.vtt`)).status).toBe(404);
+  expect((await get(`/${early}/thumbnail.jpg`)).text).toBe('picture 10');
 });
