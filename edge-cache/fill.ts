@@ -9,6 +9,7 @@ import type { Headers } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import type { Missing, NegativeStore } from './negative-store.ts';
 import { isFinished, targetDurationS } from './preload-hint.ts';
+import { CORS } from './replies.ts';
 import { resumingBody } from './resume.ts';
 import type { OriginAnswer, OriginRequest, StreamedAnswer, StreamedBody, Upstream } from './upstream.ts';
 
@@ -62,7 +63,7 @@ const PASSED = [
 ] as const;
 
 /** Content that wants a session token: never kept, never shown without one. */
-const FORBIDDEN: Missing = { status: 403, headers: { 'cache-control': 'no-store' }, body: Buffer.alloc(0) };
+const FORBIDDEN: Missing = { status: 403, headers: { ...CORS, 'cache-control': 'no-store' }, body: Buffer.alloc(0) };
 
 /** Longest time a body may take to arrive, retries included. Unit: ms. */
 const BODY_LIMIT_MS = 60_000;
@@ -279,8 +280,9 @@ function objectOf(answer: OriginAnswer, body: Buffer | GrowingBody, arrivedMs: n
   return { type: 'object', headers, etag: headers['etag'] ?? null, body, arrivedMs };
 }
 
+/** An origin's headers as viewers get them, with those that every viewer gets. */
 export function passedHeaders(headers: Headers): Headers {
-  const passed: Headers = {};
+  const passed: Headers = { ...CORS, 'accept-ranges': 'bytes' };
   for (const name of PASSED) {
     const value = headers[name];
     if (value !== undefined) passed[name] = value;

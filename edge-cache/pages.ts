@@ -85,7 +85,7 @@ export class Pages {
   #file(request: EdgeRequest, path: string, headers: Headers): EdgeAnswer | null {
     const file = this.#files.get(path);
     if (file === undefined) return null;
-    const all = { ...headers, 'content-type': file.type, etag: file.etag };
+    const all = { ...CORS, ...headers, 'accept-ranges': 'bytes', 'content-type': file.type, etag: file.etag };
     return objectReply(request, 'page', 'local', { headers: all, etag: file.etag, body: file.body, ageS: 0 });
   }
 

@@ -16,6 +16,7 @@ export const CORS: Headers = {
 };
 
 export type Shown = {
+  /** All that viewers get but for what depends on the moment: one object to copy, not several, for the most frequent answer. */
   headers: Headers;
   etag: string | null;
   body: Buffer | GrowingBody;
@@ -26,13 +27,7 @@ export type Shown = {
 /** An object, whole or the part asked for, or the word that the viewer has it. */
 export function objectReply(request: EdgeRequest, kind: string, result: Result, shown: Shown): EdgeAnswer {
   const { body, etag } = shown;
-  const headers: Headers = {
-    ...CORS,
-    ...shown.headers,
-    age: String(shown.ageS),
-    'x-cache': result.toUpperCase(),
-    'accept-ranges': 'bytes',
-  };
+  const headers: Headers = { ...shown.headers, age: String(shown.ageS), 'x-cache': result.toUpperCase() };
   const base = { kind, result };
   if (isNotModified(request.headers['if-none-match'], etag)) return { ...base, status: 304, headers, body: null };
   const span = request.method === 'HEAD' ? 'whole' : spanOf(request.headers, body.length, etag);
@@ -57,7 +52,6 @@ function bytesOf(body: Buffer | GrowingBody, from: number, to: number): Buffer |
 /** What an origin said about something it does not show, as it said it. */
 export function missingReply(request: EdgeRequest, kind: string, result: Result, missing: Missing): EdgeAnswer {
   const headers: Headers = {
-    ...CORS,
     ...missing.headers,
     'x-cache': result.toUpperCase(),
     'content-length': String(missing.body.length),
