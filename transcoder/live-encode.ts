@@ -217,7 +217,9 @@ export class EncodeRun implements MediaRun {
     for (const part of cutter.push(fragment)) this.#handlers.onPart(part);
     if (index > 0 || this.#audio === null) return;
     const { num, den } = this.#plan.grid.fps;
-    const overdue = cutter.endIndex - Math.ceil((AUDIO_PATIENCE_S * num) / den);
+    // Silence that is planned waits for nobody.
+    const patienceS = this.#plan.audio?.from === 'silence' ? 0 : AUDIO_PATIENCE_S;
+    const overdue = cutter.endIndex - Math.ceil((patienceS * num) / den);
     for (const part of this.#audio.fillTo(overdue)) this.#handlers.onPart(part);
   }
 }

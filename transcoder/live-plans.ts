@@ -2,7 +2,7 @@
 // an engine needs.
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { ContentId, SessionId } from '../platform/contract/ids.ts';
-import { gridFor, LIVE_TARGET_DURATION_S } from '../platform/contract/latency.ts';
+import { type FrameRate, gridFor, LIVE_TARGET_DURATION_S } from '../platform/contract/latency.ts';
 import { initKey } from '../platform/contract/object-keys.ts';
 import type { BroadcastRecord, EpochInfo, RenditionInfo } from '../platform/contract/records.ts';
 import type { TimelineEntry } from '../platform/contract/timeline.ts';
@@ -51,7 +51,7 @@ export class EpochPlanner {
     if (info === undefined) return { place: { from: 'start' }, resume: null, shown: null };
     const { history } = this.#deps;
     const last = history.lastEntry();
-    if (last?.gap === true && last.epoch === info.epoch) return this.freshStart(record);
+    if (info.source === 'slate' || (last?.gap === true && last.epoch === info.epoch)) return this.freshStart(record);
     const shown = this.#shown(record);
     if (info.grid === 'copy') {
       const { msn, ts } = copyPlace(info, entriesOf(history, info.epoch));
@@ -75,8 +75,9 @@ export class EpochPlanner {
   /** How far the newest session in the timeline was shown; null: not known. */
   #shown(record: BroadcastRecord): Shown | null {
     const entries = this.#deps.history.entries();
-    const last = entries.findLast((entry) => !entry.gap);
-    const newest = record.epochs.at(-1);
+    const slates = new Set(record.epochs.filter(({ source }) => source === 'slate').map(({ epoch }) => epoch));
+    const last = entries.findLast((entry) => !entry.gap && !slates.has(entry.epoch));
+    const newest = record.epochs.findLast(({ source }) => source === 'publisher');
     // Nothing but gaps for longer than entries are kept: all of that session was shown.
     if (last === undefined && entries.length > 0 && newest !== undefined) {
       return { session: newest.session, ts: Number.POSITIVE_INFINITY };
@@ -190,6 +191,29 @@ export class EpochPlanner {
     const { audio } = source;
     if (audio !== null) return { from: 'source', isCopied: audio.isCopied, bitrateBps: audio.bitrateBps };
     return first !== undefined && known !== undefined ? this.#silence(first.epoch, known) : null;
+  }
+
+  /** Whether the broadcast has a picture, and its shape is known. */
+  canShowSlate(record: BroadcastRecord): boolean {
+    return rungsOf(record.epochs[0]?.renditions ?? []).length > 0;
+  }
+
+  /** Size and rate of the slate: those of the top rung. */
+  slateShape({ epochs }: BroadcastRecord): { width: number; height: number; fps: FrameRate } {
+    const top = rungsOf(epochs[0]?.renditions ?? [])[0];
+    const fps = epochs[0]?.fps ?? { num: 30, den: 1 };
+    return { width: top?.width ?? 640, height: top?.height ?? 360, fps };
+  }
+
+  /** An epoch of the slate with the renditions of the broadcast, audio silent. @param pdt0 ms since the epoch */
+  async slate(feed: LiveFeed, record: BroadcastRecord, pdt0: number): Promise<Epoch> {
+    const first = await feed.next();
+    feed.unread([first]);
+    const { fps, ...video } = this.slateShape(record);
+    const ts0 = 'pts' in first ? first.pts : 0;
+    const epoch = await this.fresh(feed, record, { video, fps, audio: null, ts0, pdt0 }, 0);
+    epoch.info = { ...epoch.info, source: 'slate' };
+    return epoch;
   }
 
   /** Looks at a source that shall be passed through, as probeSource() does. @throws LiveGopOutOfRange LiveSourceUnsupported */

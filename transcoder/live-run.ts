@@ -1,8 +1,8 @@
 // One worker's time with one broadcast: from the claimed term to the end, a hand-over, or a lost term. Epochs follow one another here;
-// inside an epoch engines do (live-engine.ts), and between two of them gaps (live-gaps.ts).
+// inside an epoch an engine does its work (live-engine.ts), and between two of them there may be a pause (live-pause.ts).
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { TimelineFollower, TimelineWriter } from '../platform/adapters/timeline-store.ts';
-import { type BroadcastId, contentOf, type NodeId, newWriterTag } from '../platform/contract/ids.ts';
+import { type BroadcastId, contentOf, type NodeId, newWriterTag, type StreamId } from '../platform/contract/ids.ts';
 import type { LiveEncode } from '../platform/contract/nodes.ts';
 import type { AssetError, BroadcastRecord, EpochInfo } from '../platform/contract/records.ts';
 import type { Position, TimelineEntry } from '../platform/contract/timeline.ts';
@@ -19,6 +19,7 @@ import type { LiveHistory } from './live-history.ts';
 import { LiveStanding } from './live-hot.ts';
 import type { MediaStore } from './live-media-store.ts';
 import type { LiveMetrics } from './live-metrics.ts';
+import { LivePause } from './live-pause.ts';
 import type { LivePictures } from './live-pictures.ts';
 import { type Epoch, EpochPlanner, type Resume, type Start } from './live-plans.ts';
 import { probeSource, type Shown } from './live-probe.ts';
@@ -40,6 +41,8 @@ export type LiveRunDeps = {
   follower: Pick<TimelineFollower, 'follow'>;
   history: LiveHistory;
   pictures(epochOf: (epoch: number) => EpochInfo | undefined): LivePictures;
+  /** Raw yuv420p of a stream's slate in this size; null: it has none. */
+  slatePicture(stream: StreamId, width: number, height: number): Promise<Uint8Array | null>;
   /** Entries after a place, ascending; one entry. @throws RedisUnavailable */
   entriesAfter(place: Position | null): Promise<TimelineEntry[]>;
   entryAt(place: Position): Promise<TimelineEntry | null>;
@@ -68,7 +71,7 @@ export class LiveRun {
   readonly #publisher: LivePublisher;
   readonly #appender: LiveAppender;
   readonly #planner: EpochPlanner;
-  readonly #gaps: LiveGaps;
+  readonly #pause: LivePause;
   readonly #engine: LiveEngine;
   readonly #pictures: LivePictures;
   /** Aborted with the reason why this worker must stop. */
@@ -95,19 +98,8 @@ export class LiveRun {
     this.#pictures = deps.pictures((epoch) => this.standing.record.epochs.find((info) => info.epoch === epoch));
     const accepted = deps.entryAt;
     const onNamed = (entry: TimelineEntry) => this.#engine.named(entry);
-    const appending = {
-      content,
-      writer,
-      timeline,
-      history,
-      standing: this.standing,
-      accepted,
-      onNamed,
-      metrics,
-      log,
-      signal,
-    };
-    this.#appender = new LiveAppender(appending);
+    const naming = { ...base, writer, timeline, standing: this.standing, accepted, onNamed, metrics };
+    this.#appender = new LiveAppender(naming);
     const publishing = { storage, media, appender: this.#appender, history, metrics, log, signal };
     const fail = (thrown: unknown) => this.abort(thrown);
     const onClosed = (entry: Omit<TimelineEntry, 'term'>) => this.#segmentClosed(entry);
@@ -116,17 +108,26 @@ export class LiveRun {
       { content, preset: options.preset, maxRungs: options.maxRungs },
       { storage, history },
     );
-    this.#gaps = new LiveGaps({ addGap: (entry) => this.#publisher.addGap(entry), now: Date.now, wait: delay });
-    this.#engine = new LiveEngine({
+    const driving = {
       publisher: this.#publisher,
       standing: this.standing,
-      openEpoch: (info) => this.#writeEpoch(info),
-      stopReading: () => this.#reading.abort(),
+      openEpoch: (info: EpochInfo) => this.#writeEpoch(info),
       isHandingOver: () => this.#isHandingOver,
       isOvertaken: () => record.redundancy === 'hot' && this.#appender.isOvertaken,
       metrics,
       log,
       signal,
+    };
+    this.#engine = new LiveEngine({ ...driving, stopReading: () => this.#reading.abort() });
+    this.#pause = new LivePause({
+      standing: this.standing,
+      history,
+      planner: this.#planner,
+      publisher: this.#publisher,
+      gaps: new LiveGaps({ addGap: (entry) => this.#publisher.addGap(entry), now: Date.now, wait: delay }),
+      engine: new LiveEngine({ ...driving, stopReading: () => undefined }),
+      slatePicture: deps.slatePicture,
+      log,
     });
   }
 
@@ -144,7 +145,7 @@ export class LiveRun {
   /** Lets the open segment close (a few seconds at most), then run() ends with `handed over`. */
   async handOver(): Promise<void> {
     const waited = new AbortController();
-    const isPublishing = this.standing.place === 'leader' && !this.#gaps.isRunning;
+    const isPublishing = this.standing.place === 'leader' && !this.#pause.isOn;
     if (isPublishing) await Promise.race([this.#publisher.segmentClosed(), delay(HAND_OVER_MS, waited.signal)]);
     waited.abort();
     this.#isHandingOver = true;
@@ -156,7 +157,7 @@ export class LiveRun {
   status(): LiveEncode {
     const spooled = this.#deps.media.waiting(contentOf(this.#options.broadcast));
     const { lagS, renditions } = this.#engine.status();
-    const isOn = !this.#gaps.isRunning;
+    const isOn = !this.#pause.isOn;
     return { place: this.standing.place, lag_s: isOn ? lagS : 0, renditions: isOn ? renditions : [], cost: 0, spooled };
   }
 
@@ -172,8 +173,7 @@ export class LiveRun {
       }
     } finally {
       this.standing.stop();
-      await this.#gaps.stop();
-      await this.#publisher.settle();
+      await this.#pause.stop();
     }
   }
 
@@ -274,7 +274,7 @@ export class LiveRun {
     if (outcome === 'end') return this.#close();
     // The second worker still hears the publisher: this one does not, and lets it lead.
     if (outcome === 'silent' && record.redundancy === 'hot' && (await this.#isLedOn())) return 'handed over';
-    if (outcome === 'left' || outcome === 'silent' || outcome === 'rejoin') await this.#beginGaps();
+    if (outcome === 'left' || outcome === 'silent' || outcome === 'rejoin') await this.#pause.begin();
     return outcome;
   }
 
@@ -290,15 +290,15 @@ export class LiveRun {
     for (;;) {
       const { record } = this.standing;
       const isCopied = record.transcode === 'passthrough';
-      const limitMs = record.epochs.length > 0 && !this.#gaps.isRunning ? SILENCE_MS : Number.POSITIVE_INFINITY;
-      const options = { shown, limitMs, onFirst: (arrivalMs: number) => this.#gaps.hold(arrivalMs) };
+      const limitMs = record.epochs.length > 0 && !this.#pause.isOn ? SILENCE_MS : Number.POSITIVE_INFINITY;
+      const options = { shown, limitMs, onFirst: (arrivalMs: number) => this.#pause.hold(arrivalMs) };
       const source = isCopied ? await this.#planner.probeCopy(feed, record, options) : await probeSource(feed, options);
       if (source === 'over' || this.#reading.signal.aborted) return null;
       if (source === 'away') {
-        await this.#beginGaps();
+        await this.#pause.begin();
         continue;
       }
-      await this.#endEpoch();
+      await this.#pause.end();
       await this.#deps.history.storeBlocks(false);
       if ('firstMsn' in source) return this.#planner.freshCopy(record, source);
       if (feed.kind === 'any') feed.kind = source.video === null ? 'audio' : 'video';
@@ -306,44 +306,12 @@ export class LiveRun {
     }
   }
 
-  /** Gaps and open segments are closed: a new epoch may begin. */
-  async #endEpoch(): Promise<void> {
-    this.#adoptGap();
-    await this.#gaps.close();
-    await this.#publisher.closeDangling();
-    await this.#publisher.settle();
-  }
-
-  async #beginGaps(): Promise<void> {
-    if (this.#gaps.isRunning) {
-      this.#gaps.release();
-      return;
-    }
-    await this.#publisher.closeDangling();
-    const { record } = this.standing;
-    const after = this.#deps.history.lastEntry();
-    const info = record.epochs.find((epoch) => epoch.epoch === after?.epoch);
-    // A broadcast that is ending has nobody to wait for.
-    if (after === null || info === undefined || this.standing.place === 'hot' || record.status !== 'live') return;
-    this.#deps.log.info('nobody publishes: gaps begin', { epoch: info.epoch, msn: after.msn });
-    this.#gaps.begin({ info, after, fromMs: this.#planner.clockAtEnd(record) });
-  }
-
-  /** A gap that an earlier worker began and did not close. */
-  #adoptGap(): void {
-    const after = this.#deps.history.lastEntry();
-    const info = this.standing.record.epochs.find((epoch) => epoch.epoch === after?.epoch);
-    if (this.#gaps.isRunning || after === null || info === undefined || !after.gap || after.last) return;
-    this.#gaps.begin({ info, after, fromMs: this.#planner.clockAtEnd(this.standing.record) });
-    this.#gaps.hold(0);
-  }
-
   /** Nothing more came: what is open is closed, and everything goes to the store. */
   async #close(): Promise<LiveOutcome> {
     if (this.#isHandingOver) return 'handed over';
     this.#stop.signal.throwIfAborted();
     const { history, media, log } = this.#deps;
-    await this.#endEpoch();
+    await this.#pause.end();
     await history.storeBlocks(true);
     await this.#pictures.finish();
     const waiting = await media.settle(contentOf(this.#options.broadcast), SETTLE_MS);

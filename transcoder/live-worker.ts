@@ -12,7 +12,7 @@ import {
   TimelineRefused,
   type TimelineWriter,
 } from '../platform/adapters/timeline-store.ts';
-import { type BroadcastId, type ContentId, contentOf, type NodeId } from '../platform/contract/ids.ts';
+import { type BroadcastId, type ContentId, contentOf, type NodeId, type StreamId } from '../platform/contract/ids.ts';
 import type { LiveJob } from '../platform/contract/jobs.ts';
 import type { LiveEncode } from '../platform/contract/nodes.ts';
 import type { BroadcastRecord, EpochInfo } from '../platform/contract/records.ts';
@@ -48,6 +48,8 @@ export type LiveWorkerDeps = {
   media: MediaStore;
   /** Cuts pictures of a broadcast as it goes on. */
   pictures(content: ContentId, log: Logger, epochOf: (epoch: number) => EpochInfo | undefined): LivePictures;
+  /** Raw yuv420p of a stream's slate in this size; null: it has none. Without it the slate is a plain card. */
+  slatePicture?(stream: StreamId, width: number, height: number): Promise<Uint8Array | null>;
   /** Hints that a broadcast changed. Never throws. */
   announce(broadcast: BroadcastId): Promise<void>;
   redis: Pick<RedisClient, 'xRange'>;
@@ -290,6 +292,7 @@ class Worker implements LiveWorker {
         follower,
         history: new LiveHistory({ content, storage, media, timeline, redis, log }),
         pictures: (epochOf) => pictures(content, log, epochOf),
+        slatePicture: async (...args) => (await this.#deps.slatePicture?.(...args)) ?? null,
         entriesAfter: (after) => this.#entries(content, after === null ? '-' : `(${entryId(after)}`, '+'),
         entryAt: async (at) => (await this.#entries(content, entryId(at), entryId(at)))[0] ?? null,
         ring: { secret: internalSecret, http, locate },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { RenditionName } from '../../platform/contract/ids.ts';
+import type { BroadcastRecord } from '../../platform/contract/records.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
 import { delay } from '../../platform/runtime/waits.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -27,9 +28,9 @@ const hire = async (): Promise<RigWorker> => {
   workers.push(worker);
   return worker;
 };
-const start = async (name: string): Promise<void> => {
+const start = async (name: string, changes: Partial<BroadcastRecord> = {}): Promise<void> => {
   rig = new LiveRig(join(folder, name), redis.url);
-  await rig.start('low');
+  await rig.start('low', changes);
 };
 /** Gap entries name nothing, follow one another by the clock, and close their segments; what comes next begins where they end. */
 const expectGaps = (
@@ -152,4 +153,49 @@ test('a worker that takes over while nobody publishes goes on with the gap', asy
   expectGaps(all);
   expect(new Set(gapsOf(all).map((entry) => entry.term))).toEqual(new Set([1, 2]));
   expect(await framesOf()).toEqual([about(75), about(45)]);
+});
+
+test("with a slate: a picture and silence instead of gaps, in real time, in the broadcast's renditions", async () => {
+  await start('slate', { use_slate: true });
+  const worker = await hire();
+  const job = worker.job(1);
+  await rig.ring.publish(until(2_500), 1);
+  rig.ring.leave();
+  const shown = await rig.until((all) => all.filter((entry) => entry.epoch === 1).length >= 9);
+  expect(Date.now() - (shown.at(-1)?.pdt ?? 0)).toBeLessThan(1_500);
+  await rig.ring.publish(until(2_000), 1);
+  rig.ring.end();
+  await job;
+  const epochs = await rig.published();
+  expect(gapsOf(await rig.entries())).toEqual([]);
+  expect(epochs.map(({ epoch }) => epoch.source)).toEqual(['publisher', 'slate', 'publisher']);
+  for (const { epoch } of epochs) expect(epoch.renditions).toEqual(epochs[0]?.epoch.renditions);
+  const slate = epochs[1];
+  expect(slate?.entries.at(-1)?.last).toBe(true);
+  const video = await decode(slate?.files.get(V) ?? '');
+  expect(video.largestStep).toBeLessThan(0.034);
+  const audio = await decode(slate?.files.get('a0' as RenditionName) ?? '');
+  expect(audio.largestStep).toBeLessThan(0.022);
+  expect(Math.abs(audio.end - video.end)).toBeLessThan(0.025);
+  expect(await framesOf()).toEqual([about(75), video.frames, about(60)]);
+});
+
+test('a worker that takes over during the slate shows it anew', async () => {
+  await start('slate-takeover', { use_slate: true });
+  const first = await hire();
+  const dying = first.job(1);
+  await rig.ring.publish(until(2_500), 1);
+  rig.ring.leave();
+  await rig.until((all) => all.filter((entry) => entry.epoch === 1).length >= 4);
+  first.abort.abort();
+  await dying;
+  const second = await hire();
+  const job = second.job(2);
+  await rig.until((all) => all.filter((entry) => entry.epoch === 2).length >= 4);
+  await rig.ring.publish(until(1_500), 1);
+  rig.ring.end();
+  await job;
+  const epochs = await rig.published();
+  expect(epochs.map(({ epoch }) => epoch.source)).toEqual(['publisher', 'slate', 'slate', 'publisher']);
+  expect((await framesOf()).at(-1)).toEqual(about(45));
 });
