@@ -26,3 +26,12 @@ test('over the whole window a burst at the start counts little', () => {
   for (let second = 1; second < 10; second++) meter.add(1_000_000, second * 1_000);
   expect(meter.bitsPerWindow(9_500)).toBe(8_000_000);
 });
+
+test('and a steady stream is never measured as more than it is', () => {
+  const meter = new RateMeter(0, 10);
+  for (let at = 0; at < 40_000; at += 20) {
+    meter.add(2_500, at);
+    expect(meter.bitsPerWindow(at)).toBeLessThanOrEqual(1_000_000);
+  }
+  expect(meter.bitsPerWindow(40_000)).toBeGreaterThanOrEqual(900_000);
+});

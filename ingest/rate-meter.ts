@@ -24,17 +24,19 @@ export class RateMeter {
   /** Mean over the window, or over the meter's life while that is shorter. Unit: bit/s. */
   bitsPerSecond(now: number): number {
     const seconds = Math.min(this.windowS, Math.max(1, (now - this.startedAt) / 1_000));
-    return Math.round((this.bytesSince(now) * 8) / seconds);
+    const begun = Math.floor(now / 1_000 - this.windowS);
+    return Math.round((this.bytesFrom(begun) * 8) / seconds);
   }
 
-  /** Mean over the whole window, however young the meter is: a burst at the start counts little. Unit: bit/s. */
+  /** Mean over the whole window, never of more than it: a burst at the start counts little. Unit: bit/s. */
   bitsPerWindow(now: number): number {
-    return Math.round((this.bytesSince(now) * 8) / this.windowS);
+    const whole = Math.floor(now / 1_000 - this.windowS) + 1;
+    return Math.round((this.bytesFrom(whole) * 8) / this.windowS);
   }
 
-  private bytesSince(now: number): number {
+  private bytesFrom(from: number): number {
     let bytes = 0;
-    for (const [second, count] of this.buckets) if ((second + 1) * 1_000 > now - this.windowS * 1_000) bytes += count;
+    for (const [second, count] of this.buckets) if (second >= from) bytes += count;
     return bytes;
   }
 }

@@ -45,6 +45,7 @@ class Door implements RtmpDoor {
   private readonly plain: Server;
   private readonly secure: { server: TlsServer; files: Component } | null;
   private sweeper: NodeJS.Timeout | undefined;
+  private isClosing = false;
   private ports: { plain: number; secure: number | null } = { plain: 0, secure: null };
 
   constructor(options: RtmpDoorOptions, gate: PublisherGate, log: Logger) {
@@ -80,6 +81,7 @@ class Door implements RtmpDoor {
   }
 
   async close(): Promise<void> {
+    this.isClosing = true;
     await this.secure?.files.close();
     const closed = this.servers.filter((server) => server.listening).map((server) => stopped(server));
     for (const session of this.sessions) session.close('shutdown');
@@ -118,7 +120,7 @@ class Door implements RtmpDoor {
       address: socket.remoteAddress ?? 'unknown',
       giveWay: () => {
         this.room.leave(stranger);
-        this.gate.turnedAway('crowded');
+        if (!this.isClosing) this.gate.turnedAway('crowded');
         socket.destroy();
       },
     };
