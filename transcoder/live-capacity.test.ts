@@ -8,7 +8,7 @@ import { silentLogger } from '../platform/runtime/log.ts';
 import { delay } from '../platform/runtime/waits.ts';
 import { JobInterrupted } from './errors.ts';
 import { LiveCapacity } from './live-capacity.ts';
-import { isLiveBehind, waitForLive } from './live-priority.ts';
+import { LiveLag, waitForLive } from './live-priority.ts';
 
 const HERE = newId<NodeId>();
 let others: NodeInfo[];
@@ -149,22 +149,37 @@ describe('on-demand jobs', () => {
     broadcast: { place: 'leader', lag_s: lag, renditions: [], cost: 0, spooled: 0 },
   });
 
-  test('begin while the live keeps up, and wait while it is behind', async () => {
-    expect([isLiveBehind({}), isLiveBehind(encode(0.6)), isLiveBehind(encode(2.5))]).toEqual([false, false, true]);
-    let lag = 3;
+  const behindSince = (lagS: number, ms: number): boolean => {
+    let clock = 0;
+    const lag = new LiveLag(() => clock);
+    lag.note(encode(lagS));
+    clock = ms;
+    lag.note(encode(lagS));
+    return lag.isBehind;
+  };
+
+  test('wait for a broadcast that stays behind, not for one that catches up', () => {
+    expect([behindSince(0.6, 60_000), behindSince(3, 3_000), behindSince(3, 4_000)]).toEqual([false, false, true]);
+    const lag = new LiveLag(() => 10_000);
+    lag.note({});
+    expect(lag.isBehind).toBe(false);
+  });
+
+  test('begin when it has caught up', async () => {
+    const lag = { isBehind: true };
     let isBegun = false;
-    const waiting = waitForLive(() => isLiveBehind(encode(lag)), { signal, draining: signal }).then(() => {
+    const waiting = waitForLive(lag, { signal, draining: signal }).then(() => {
       isBegun = true;
     });
     await delay(20);
     expect(isBegun).toBe(false);
-    lag = 0.5;
+    lag.isBehind = false;
     await waiting;
   });
 
   test('go back to the queue when the role drains', async () => {
     const draining = new AbortController();
-    const waiting = waitForLive(() => true, { signal, draining: draining.signal });
+    const waiting = waitForLive({ isBehind: true }, { signal, draining: draining.signal });
     draining.abort();
     await expect(waiting).rejects.toThrow(JobInterrupted);
   });

@@ -31,7 +31,7 @@ import type { TranscoderConfig } from './config.ts';
 import { COPIES_PER_JOB, LiveCapacity } from './live-capacity.ts';
 import { createStudio } from './live-picture-studio.ts';
 import { createLivePictures } from './live-pictures.ts';
-import { isLiveBehind, waitForLive } from './live-priority.ts';
+import { LiveLag, waitForLive } from './live-priority.ts';
 import { LiveSpool } from './live-spool.ts';
 import { createLiveWorker, type LiveWorker } from './live-worker.ts';
 import { createTranscoderMetrics, pictureCounter, type TranscoderMetrics } from './metrics.ts';
@@ -57,7 +57,7 @@ export function createTranscoder(config: TranscoderConfig, context: ServiceConte
   const names = (['live', 'vod'] as const).filter((name) => config.concurrency[name] > 0);
   const queue = createQueue(config.redisUrl, names, log);
   queue.process('vod', config.concurrency.vod, async (payload, job) => {
-    await waitForLive(() => isLiveBehind(live.encodes()), job);
+    await waitForLive(workers.lag, job);
     await vod.handle(payload, job);
   });
   // Bull hands out whatever comes, small broadcasts and large: the gate decides.
@@ -98,7 +98,7 @@ const jobsOf = ({ metrics, live }: Workers): Record<JobName, number> => ({
 
 /** What the registry says of this node. */
 function describe(config: TranscoderConfig, context: ServiceContext, state: State, workers: Workers): NodeInfo {
-  const { capacity, live } = workers;
+  const { capacity, live, lag } = workers;
   const jobs = jobsOf(workers);
   const load = {
     jobs: jobs.vod + jobs.live,
@@ -108,7 +108,9 @@ function describe(config: TranscoderConfig, context: ServiceContext, state: Stat
     live_capacity: capacity.capacity,
   };
   const encodes: Record<string, LiveEncode> = {};
-  for (const [id, encode] of Object.entries(live.encodes())) encodes[id] = { ...encode, cost: capacity.share(id) };
+  const now = live.encodes();
+  lag.note(now);
+  for (const [id, encode] of Object.entries(now)) encodes[id] = { ...encode, cost: capacity.share(id) };
   return { ...nodeInfoOf(context, state, load), encodes, pool: config.pool };
 }
 
@@ -137,7 +139,8 @@ function createWorkers(config: TranscoderConfig, context: ServiceContext, parts:
   const { log, node } = context;
   const { storage, redis, records, leases, registry, events, scratch } = parts;
   const metrics = createTranscoderMetrics(context.metrics);
-  const live = createLive(config, context, parts);
+  const lag = new LiveLag();
+  const live = createLive(config, context, parts, lag);
   const { live: jobs } = config.concurrency;
   const refused = metrics.liveRefused;
   const capacity = new LiveCapacity(node, jobs, { registry, records, log, refused });
@@ -154,16 +157,16 @@ function createWorkers(config: TranscoderConfig, context: ServiceContext, parts:
       metrics,
     },
   );
-  return { vod, live, capacity, metrics };
+  return { vod, live, lag, capacity, metrics };
 }
 type Workers = ReturnType<typeof createWorkers>;
 
-function createLive(config: TranscoderConfig, context: ServiceContext, parts: Parts): LiveWorker {
+function createLive(config: TranscoderConfig, context: ServiceContext, parts: Parts, lag: LiveLag): LiveWorker {
   const { log, node, metrics } = context;
   const { storage, redis, records, leases, registry, events, spool, studio, follower } = parts;
   const pictures = pictureCounter(metrics);
-  const isBusy = () => isLiveBehind(live.encodes());
-  const live: LiveWorker = createLiveWorker(
+  const isBusy = () => lag.isBehind;
+  return createLiveWorker(
     { ...config, node },
     {
       storage,
@@ -185,7 +188,6 @@ function createLive(config: TranscoderConfig, context: ServiceContext, parts: Pa
       metrics,
     },
   );
-  return live;
 }
 
 /** The trial run needs the scratch folder, so it stands after it. */

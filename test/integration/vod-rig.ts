@@ -200,6 +200,7 @@ const assetRecord = (id: AssetId, upload: UploadId): AssetRecord => ({
   planned: [],
   renditions: [],
   images_writer: null,
+  range: null,
   duration_s: null,
   size_bytes: null,
 });

@@ -30,14 +30,16 @@ it('answers health, metrics and state, is registered, drains and leaves nothing'
     sandbox: 'prlimit',
     jobs: { vod: 0, live: 0 },
     concurrency: { vod: 1, live: 2 },
+    live: { cost: 0, capacity: 2 },
   });
   const nodes = Object.values(await rig.client.client.hGetAll('hw:nodes:transcoder')).map((text) => JSON.parse(text));
-  expect(nodes).toMatchObject([{ role: 'transcoder', url, state: 'healthy' }]);
+  expect(nodes).toMatchObject([{ role: 'transcoder', url, state: 'healthy', pool: 'both', encodes: {} }]);
+  expect(nodes[0]?.load).toEqual({ jobs: 0, live_jobs: 0, vod_jobs: 0, live_cost: 0, live_capacity: 2 });
   await service.drain?.();
   expect((await fetch(`${url}/readyz`)).status).toBe(503);
   await service.close();
   await service.close();
   expect(await rig.client.client.hLen('hw:nodes:transcoder')).toBe(0);
-  expect(await readdir(join(rig.dir, 'scratch'))).toEqual([]);
+  for (const folder of ['scratch', 'spool']) expect(await readdir(join(rig.dir, folder))).toEqual([]);
   await expect(fetch(`${url}/healthz`)).rejects.toThrow();
 });
