@@ -4,6 +4,8 @@ import type { AssetId, UploadId } from '../platform/contract/ids.ts';
 import type { AssetRecord, UploadRecord } from '../platform/contract/records.ts';
 import { silentLogger } from '../platform/runtime/log.ts';
 import { idleBroadcasts } from '../test/support/broadcast-repairs.ts';
+import { sampleBroadcast, sampleStream } from '../test/support/sample-records.ts';
+import { PARTS_KEPT_MS } from './part-removal.ts';
 import { createReconciler, type OpenThing, ORPHAN_MS, type ReconcilerDeps } from './reconciler.ts';
 
 const ASSET = 'A'.repeat(22) as AssetId;
@@ -184,6 +186,26 @@ describe('what is looked at', () => {
     it.reconciler.touch({ kind: 'asset', id: ASSET });
     await it.passAt(130_000);
     expect(reads).toBe(2);
+  });
+
+  test('a thing that wants a later look gets none before, unless it is touched', async () => {
+    const broadcast = sampleBroadcast({ status: 'ended', ended_at: 0 });
+    let reads = 0;
+    const read = async () => {
+      reads += 1;
+      return broadcast;
+    };
+    const thing: OpenThing = { kind: 'broadcast', id: broadcast.id };
+    const stream = async () => sampleStream({ id: broadcast.stream_id, broadcast_id: broadcast.id });
+    const it = create({ broadcast: read, stream }, [thing]);
+    await it.passAt(0);
+    await it.passAt(PARTS_KEPT_MS - 1);
+    expect(reads).toBe(1);
+    it.reconciler.touch(thing);
+    await it.passAt(PARTS_KEPT_MS - 1);
+    expect(reads).toBe(2);
+    await it.passAt(PARTS_KEPT_MS);
+    expect(reads).toBe(3);
   });
 
   test('an index built anew brings a look at everything', async () => {

@@ -61,10 +61,27 @@ test('made and deleted while this process slept between two steps: it stays dele
   expect(content?.holders).toEqual([broadcast.id]);
 });
 
+test('deleted between two steps, its holder still to leave: it stays deleted, and the holder goes', async () => {
+  const parts = createApiParts();
+  const { broadcast } = await recordedBroadcast(parts, { segments: 2 });
+  const create = parts.records.create.bind(parts.records);
+  parts.records.create = async (kind, value) => {
+    if (kind === 'asset')
+      await parts.records.update('broadcast', broadcast.id, (b) =>
+        b.asset_id === null ? null : { ...b, asset_id: null },
+      );
+    return create(kind, value);
+  };
+  expect(await parts.recordings.record(broadcast)).toBe(false);
+  expect((await parts.records.list('asset', { limit: 9, cursor: null })).values).toEqual([]);
+  expect((await parts.records.get('content', broadcast.content_id))?.value.holders).toEqual([broadcast.id]);
+});
+
 test('content that is leaving is not recorded', async () => {
   const parts = createApiParts();
   const { broadcast } = await recordedBroadcast(parts, { segments: 2 });
   await parts.records.update('content', broadcast.content_id, (c) => ({ ...c, status: 'deleting', holders: [] }));
+  parts.records.create = () => Promise.reject(new Error('nothing may be created'));
   expect(await parts.recordings.record(broadcast)).toBe(false);
   expect((await parts.records.list('asset', { limit: 9, cursor: null })).values).toEqual([]);
 });
