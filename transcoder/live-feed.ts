@@ -1,7 +1,6 @@
 // Turns ring frames into what an encoder can take: media that begins at a key frame and is continuous, and a `break` wherever it is not.
 import type { SessionId } from '../platform/contract/ids.ts';
 import { RING_KINDS, type RingFrame } from '../platform/contract/ring.ts';
-import { delay } from '../platform/runtime/waits.ts';
 import { FLV_AVC, metadataFrameRate, readAudioTag, readVideoTag } from './flv-tags.ts';
 import { LiveSourceUnsupported } from './live-errors.ts';
 
@@ -72,16 +71,21 @@ export class LiveFeed {
     }
   }
 
+  /** Frames come many times a second: a plain timer costs little, an aborted wait is an error object each time. */
   async #frame(deadline: number): Promise<IteratorResult<RingFrame | 'lost', void> | 'late'> {
     this.#pending ??= this.#frames.next();
-    const waited = new AbortController();
-    const late = deadline === Number.POSITIVE_INFINITY ? [] : [lateAfter(deadline - performance.now(), waited.signal)];
+    const pending = this.#pending;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      if (deadline === Number.POSITIVE_INFINITY) return;
+      timer = setTimeout(() => resolve('late'), Math.max(0, deadline - performance.now()));
+    });
     try {
-      const result = await Promise.race([this.#pending, ...late]);
+      const result = await Promise.race([pending, late]);
       if (result !== 'late') this.#pending = null;
       return result;
     } finally {
-      waited.abort();
+      clearTimeout(timer);
     }
   }
 
@@ -180,9 +184,4 @@ export class LiveFeed {
     this.#isRunning = true;
     this.#last = dts;
   }
-}
-
-async function lateAfter(ms: number, signal: AbortSignal): Promise<'late'> {
-  await delay(Math.max(0, ms), signal);
-  return 'late';
 }
