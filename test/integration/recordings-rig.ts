@@ -228,15 +228,17 @@ export async function play(playback: PlaybackId): Promise<Played[]> {
     expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'public, max-age=30']);
     const playlist = hls.parse(answer.text);
     if (playlist.isMasterPlaylist) throw new Error('a master');
-    const lines: string[] = [];
-    for (const segment of playlist.segments) {
-      if (segment.gap) lines.push('gap');
-      if (segment.gap) continue;
-      const at = (to: string | undefined) => new URL(to ?? '', `http://origin${path}`).pathname;
-      const [init, media] = [await get(at(segment.map?.uri)), await get(at(segment.uri))];
-      expect([init.status, media.status]).toEqual([200, 200]);
-      lines.push(media.text);
+    const at = (to: string | undefined) => new URL(to ?? '', `http://origin${path}`).pathname;
+    for (const init of new Set(playlist.segments.filter(({ gap }) => !gap).map(({ map }) => at(map?.uri)))) {
+      expect([init, (await get(init)).status]).toEqual([init, 200]);
     }
+    const read = async ({ gap, uri: to }: hls.types.Segment): Promise<string> => {
+      if (gap) return 'gap';
+      const { status, text } = await get(at(to));
+      expect([to, status]).toEqual([to, 200]);
+      return text;
+    };
+    const lines = await Promise.all(playlist.segments.map(read));
     played.push({ rendition: path.split('/').at(-2) ?? '', lines, playlist });
   }
   return played;
