@@ -36,7 +36,7 @@ function viewer(currentTime: number, details = detailsOf(0, 30), hasPlayed = tru
     targetLatency: 1.05,
     config: { liveMaxLatencyDurationCount: 0 },
   } satisfies LiveEngine;
-  const edge = new LiveEdge(video as unknown as HTMLVideoElement, 1.2);
+  const edge = new LiveEdge(video as unknown as HTMLVideoElement, { isLive: true, catchUpRate: 1.2 });
   edge.use(engine);
   if (hasPlayed) {
     video.currentTime = details.edge;
@@ -76,6 +76,11 @@ describe('LiveEdge', () => {
     video.buffered = { length: 1, start: () => 50, end: () => 58 };
     edge.played();
     expect(video.currentTime).toBe(54);
+  });
+  it('does not follow what is watched from its start', () => {
+    const { engine } = viewer(0);
+    new LiveEdge({} as HTMLVideoElement, { isLive: false, catchUpRate: 1.2 }).use(engine);
+    expect(engine.config.liveMaxLatencyDurationCount).toBe(Number.POSITIVE_INFINITY);
   });
   it('sees a seek that the element has not told of yet', () => {
     const { video, edge, playlist } = viewer(58);

@@ -41,14 +41,18 @@ export class LiveEdge {
   readonly #targetReturn = new TargetReturn();
   #engine: LiveEngine | null = null;
   #hasPlayed = false;
-  #isFollowing = true;
+  #isFollowing: boolean;
   #isAway = false;
   #isInGap = false;
 
-  /** @param mostSpeed fastest playback when catching up; 1: never faster */
-  constructor(video: HTMLVideoElement, mostSpeed: number) {
+  /**
+   * @param options `isLive`: live is what is wanted; an ended broadcast may still look live for a moment when it is watched from the start.
+   * `catchUpRate`: fastest playback when catching up; 1: never faster
+   */
+  constructor(video: HTMLVideoElement, { isLive, catchUpRate }: { isLive: boolean; catchUpRate: number }) {
     this.#video = video;
-    this.#mostSpeed = mostSpeed;
+    this.#mostSpeed = catchUpRate;
+    this.#isFollowing = isLive;
   }
 
   /** The viewer watches live and is kept there. */

@@ -52,7 +52,7 @@ export class Playback {
   constructor(video: HTMLVideoElement, options: PlaybackOptions) {
     this.#video = video;
     this.#options = options;
-    this.#live = new LiveEdge(video, options.catchUpRate);
+    this.#live = new LiveEdge(video, options);
   }
 
   /** True where hls.js plays; else the browser's own HLS is used and has its own menus. */
@@ -67,7 +67,7 @@ export class Playback {
     this.#video.addEventListener('pause', () => this.#live.follow(false), { signal });
     this.#video.addEventListener('play', () => this.#live.judgePlace(), { signal });
     this.#video.addEventListener('seeking', () => this.#live.seeking(), { signal });
-    if (Playback.usesHlsJs) this.#build(-1);
+    if (Playback.usesHlsJs) this.#build(this.#options.isLive ? -1 : 0);
     else this.#startNative(signal);
   }
 
