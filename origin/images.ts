@@ -3,6 +3,7 @@ import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.
 import type { ContentId, WriterTag } from '../platform/contract/ids.ts';
 import { imageKey, livePictureKey, type ObjectKey } from '../platform/contract/object-keys.ts';
 import type { AssetRecord, BroadcastRecord } from '../platform/contract/records.ts';
+import { recordedDurationS } from '../platform/hls/recording.ts';
 import { cutStoryboard, PICTURE_EVERY_S, pictureStep } from '../platform/hls/storyboard.ts';
 import { MediaUnknown } from './errors.ts';
 import type { Shown } from './playback.ts';
@@ -108,16 +109,14 @@ async function clippedStoryboard(deps: ImagesDeps, asset: AssetRecord): Promise<
   const { body } = await deps.storage.read(imageKey(asset.content_id, 'storyboard.vtt', LIVE_WRITER));
   const clip = await deps.recordings.open(asset);
   const whole = await deps.recordings.open({ ...asset, range: null });
-  const text = cutStoryboard(body.toString('utf8'), offsetOf(clip, whole), lengthOf(clip));
+  const text = cutStoryboard(body.toString('utf8'), offsetOf(clip, whole), recordedDurationS(clip.segments));
   return { text, type: VTT, cache: CACHE.image };
 }
-
-const lengthOf = ({ segments }: Recording): number => segments.reduce((sum, { durationS }) => sum + durationS, 0);
 
 /** Where the clip begins in the whole recording. Unit: s. */
 function offsetOf(clip: Recording, whole: Recording): number {
   const from = clip.segments[0]?.segment.msn ?? 0;
-  return whole.segments.reduce((sum, { segment, durationS }) => (segment.msn < from ? sum + durationS : sum), 0);
+  return recordedDurationS(whole.segments.filter(({ segment }) => segment.msn < from));
 }
 
 const typeOf = (name: string): string => (name.endsWith('.vtt') ? VTT : JPEG);
