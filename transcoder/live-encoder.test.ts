@@ -40,3 +40,15 @@ test('audio is copied or encoded', () => {
     ['aresample=async=1'],
   ]);
 });
+
+test('sound alone: no picture is asked for, one pipe', () => {
+  const args = encoderArguments({ ...plan, rungs: [] });
+  expect(args).not.toContain('-filter_complex');
+  expect(args.filter((arg) => /^pipe:[3-9]$/.test(arg))).toEqual(['pipe:3']);
+});
+
+test('decodes without holding frames back', () => {
+  const args = encoderArguments(plan);
+  expect(args.indexOf('-thread_type')).toBeLessThan(args.indexOf('-i'));
+  expect(after(args, '-thread_type')).toEqual(['slice']);
+});

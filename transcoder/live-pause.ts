@@ -37,8 +37,11 @@ export class LivePause {
     return this.#deps.gaps.isRunning || this.#slate !== null;
   }
 
-  /** Begins, or goes on after media that came to nothing. Closes what was left open. */
-  async begin(): Promise<void> {
+  /**
+   * Begins, or goes on after media that came to nothing. Closes what was left open.
+   * @param only `gaps`: no slate, whatever the stream wants
+   */
+  async begin(only?: 'gaps'): Promise<void> {
     const { gaps, publisher, history, planner, standing, log } = this.#deps;
     if (gaps.isRunning) return gaps.release();
     if (this.#slate !== null && !this.#slate.ending.signal.aborted) return;
@@ -50,7 +53,8 @@ export class LivePause {
     // A broadcast that is ending has nobody to wait for.
     if (after === null || info === undefined || standing.place === 'hot' || record.status !== 'live') return;
     log.info('nobody publishes', { epoch: info.epoch, msn: after.msn, slate: record.use_slate });
-    if (record.use_slate && record.transcode === 'ladder' && planner.canShowSlate(record)) this.#beginSlate();
+    const hasSlate = record.use_slate && record.transcode === 'ladder' && planner.canShowSlate(record);
+    if (hasSlate && only === undefined) this.#beginSlate();
     else gaps.begin({ info, after, fromMs: planner.clockAtEnd(record) });
   }
 

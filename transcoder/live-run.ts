@@ -198,9 +198,8 @@ export class LiveRun {
       await this.#pauseAfterCrash();
       return this.#planner.resumeStart(record);
     }
-    return outcome === 'rejoin'
-      ? { place: { from: 'live' }, resume: null, shown: null }
-      : this.#planner.freshStart(record);
+    const fresh = this.#planner.freshStart(record);
+    return outcome === 'rejoin' ? { ...fresh, place: { from: 'live' } } : fresh;
   }
 
   /** Second worker: waits until there is something to encode, or until it is the first. */
@@ -274,7 +273,9 @@ export class LiveRun {
     if (outcome === 'end') return this.#close();
     // The second worker still hears the publisher: this one does not, and lets it lead.
     if (outcome === 'silent' && record.redundancy === 'hot' && (await this.#isLedOn())) return 'handed over';
-    if (outcome === 'left' || outcome === 'silent' || outcome === 'rejoin') await this.#pause.begin();
+    if (outcome === 'left' || outcome === 'silent') await this.#pause.begin();
+    // Too late for what is left out: a slate would cost what the machine does not have.
+    if (outcome === 'rejoin') await this.#pause.begin('gaps');
     return outcome;
   }
 
