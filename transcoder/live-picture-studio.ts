@@ -15,6 +15,11 @@ export type Studio = Component & {
   picture(media: Uint8Array): Promise<Buffer>;
   /** Pictures on a sheet, rows from the top left. @param tile size of each on it, pixels */
   sheet(pictures: readonly Uint8Array[], tile: TileSize): Promise<Buffer>;
+  /**
+   * A JPEG or PNG as one raw picture, yuv420p, fitted in with black around it.
+   * @param width even, pixels @param height even, pixels
+   */
+  still(image: Uint8Array, width: number, height: number): Promise<Buffer>;
   /** Pictures asked for and not made yet. */
   waiting(): number;
 };
@@ -26,20 +31,10 @@ const LIMITS: ProcessLimits = { memoryBytes: 2 * 1024 ** 3, cpuS: 10, fileBytes:
 const SCRATCH_BYTES = 64 * 1024 ** 2;
 const WALL_MS = 10_000;
 const BASE = ['-hide_banner', '-loglevel', 'error', '-nostdin', '-threads', '1', '-protocol_whitelist', 'file'];
-const OUTPUT = [
-  '-frames:v',
-  '1',
-  '-c:v',
-  'mjpeg',
-  '-threads',
-  '1',
-  '-f',
-  'image2',
-  '-update',
-  '1',
-  '-y',
-  'picture.jpg',
-];
+const JPEG = ['-c:v', 'mjpeg', '-q:v', '5', '-threads', '1', '-f', 'image2', '-update', '1'];
+const RAW = ['-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-f', 'rawvideo'];
+const OUTPUT = ['-frames:v', '1', '-y', 'picture'];
+const PNG_MAGIC = Buffer.from([0x89, 0x50, 0x4e, 0x47]);
 
 const fitInto = (width: number, height: number): string =>
   `scale='trunc(iw*sar/2)*2':ih,scale='min(${width},iw)':'min(${height},ih)':force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1`;
@@ -59,7 +54,7 @@ export function createStudio(scratch: Pick<Scratch, 'open' | 'remove'>, sandbox:
   const make = async (source: Uint8Array, args: readonly string[]): Promise<Buffer> => {
     if (closing.signal.aborted) throw new JobInterrupted('the worker is closing');
     const { folder, programs } = await open();
-    const [input, output] = [join(folder.files, 'source'), join(folder.files, 'picture.jpg')];
+    const [input, output] = [join(folder.files, 'source'), join(folder.files, 'picture')];
     await writeFile(input, source);
     try {
       await runConfined(programs.ffmpeg, folder.files, [...BASE, ...args, ...OUTPUT], closing.signal);
@@ -86,10 +81,17 @@ export function createStudio(scratch: Pick<Scratch, 'open' | 'remove'>, sandbox:
   return {
     start: async () => undefined,
     picture: (media) =>
-      inTurn(media, ['-f', 'mov', '-i', 'source', '-an', '-vf', fitInto(BOX.width, BOX.height), '-q:v', '5']),
+      inTurn(media, ['-f', 'mov', '-i', 'source', '-an', '-vf', fitInto(BOX.width, BOX.height), ...JPEG]),
     sheet(pictures, { width, height, columns, rows }) {
       const tiles = `${fitInto(width, height)},pad=${width}:${height}:-1:-1,tile=${columns}x${rows}`;
-      return inTurn(Buffer.concat(pictures), ['-f', 'mjpeg', '-i', 'source', '-vf', tiles, '-q:v', '5']);
+      return inTurn(Buffer.concat(pictures), ['-f', 'mjpeg', '-i', 'source', '-vf', tiles, ...JPEG]);
+    },
+    async still(image, width, height) {
+      const format = Buffer.compare(image.subarray(0, 4), PNG_MAGIC) === 0 ? 'png_pipe' : 'mjpeg';
+      const fitted = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:-1:-1`;
+      const raw = await inTurn(image, ['-f', format, '-i', 'source', '-vf', `${fitted},setsar=1`, ...RAW]);
+      if (raw.length !== (width * height * 3) / 2) throw new FfmpegFailed('make a still', 'the picture is not whole');
+      return raw;
     },
     waiting: () => queued,
     async close() {

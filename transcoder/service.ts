@@ -10,10 +10,10 @@ import { createRedis, type RedisClient, type RedisConnection } from '../platform
 import { createHeartbeat, createRegistry } from '../platform/adapters/registry.ts';
 import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
 import { createTimelineFollower, createTimelineWriter } from '../platform/adapters/timeline-store.ts';
-import type { AssetId } from '../platform/contract/ids.ts';
+import type { AssetId, StreamId } from '../platform/contract/ids.ts';
 import type { JobName } from '../platform/contract/jobs.ts';
 import type { LiveEncode, NodeInfo } from '../platform/contract/nodes.ts';
-import { recordKey } from '../platform/contract/object-keys.ts';
+import { recordKey, slateKey } from '../platform/contract/object-keys.ts';
 import { progressKey } from '../platform/contract/redis-keys.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import {
@@ -182,12 +182,23 @@ function createLive(config: TranscoderConfig, context: ServiceContext, parts: Pa
           .publish({ type: 'broadcast', id })
           .catch((thrown: unknown) => log.debug('not announced', { err: thrown }));
       },
+      slatePicture: (stream, width, height) => slatePicture(parts, stream, width, height),
       redis: redis.client,
       registry,
       log,
       metrics,
     },
   );
+}
+
+/** The stream's own slate; null when it has none. */
+async function slatePicture({ storage, studio }: Parts, stream: StreamId, width: number, height: number) {
+  try {
+    return await studio.still((await storage.read(slateKey(stream))).body, width, height);
+  } catch (thrown) {
+    if (thrown instanceof ObjectMissing) return null;
+    throw thrown;
+  }
 }
 
 /** The trial run needs the scratch folder, so it stands after it. */

@@ -1,6 +1,6 @@
 // Pictures of a running broadcast: cut in the sandbox while it runs, sheets and storyboard of the recording at its end.
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -138,4 +138,14 @@ test('none while the live is behind', async () => {
 
 test('bytes that are no video end in an error, not in a picture', async () => {
   await expect(studio.picture(Buffer.from('no video at all'))).rejects.toThrow('ffmpeg failed to make a picture');
+});
+
+test.each(['jpg', 'png'])('a %s becomes a raw picture of the size asked for', async (type) => {
+  const path = join(folder, `slate.${type}`);
+  await run('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', 'color=red:s=200x50', '-frames:v', '1', path]);
+  const raw = await studio.still(await readFile(path), 64, 36);
+  expect(raw).toHaveLength((64 * 36 * 3) / 2);
+  // Black above, the red one in the middle.
+  expect(raw[0]).toBeLessThan(20);
+  expect(raw[18 * 64 + 32]).toBeGreaterThan(50);
 });
