@@ -26,8 +26,10 @@ export const sessionLimits = {
   /** Requests taken back by the viewer: more than this in one window is no player (CVE-2023-44487). */
   resets: 100,
   resetWindowMs: 10_000,
-  /** Memory that the library may hold for one session. Unit: MB. */
-  memoryMb: 4,
+  /** Memory that the library may hold for one session; beyond it new requests are refused. Unit: MB. */
+  memoryMb: 32,
+  /** Bodies go to the library in slices: what it holds of them counts against the session's memory. Unit: bytes. */
+  sliceBytes: 131_072,
 } as const;
 
 export interface H2Sessions {
@@ -146,6 +148,13 @@ async function write(stream: ServerHttp2Stream, answer: EdgeAnswer): Promise<voi
   const { status, headers, body } = answer;
   stream.respond({ ':status': status, ...headers }, { endStream: body === null });
   if (body === null) return;
-  if (Buffer.isBuffer(body)) stream.end(body);
-  else await pump(body, stream, () => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
+  if (Buffer.isBuffer(body) && body.length <= sessionLimits.sliceBytes) stream.end(body);
+  else await pump(slicesOf(body), stream, () => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
+}
+
+async function* slicesOf(body: Buffer | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of Buffer.isBuffer(body) ? [body] : body) {
+    for (let at = 0; at < chunk.length; at += sessionLimits.sliceBytes)
+      yield chunk.subarray(at, at + sessionLimits.sliceBytes);
+  }
 }

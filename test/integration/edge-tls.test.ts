@@ -164,6 +164,29 @@ describe('a session', () => {
     expect([span.status, span.body.length]).toEqual([206, 10]);
   });
 
+  it('with large bodies that it does not read yet is answered all the same', async () => {
+    const large = Buffer.alloc(10_000_000, 'x');
+    origin.intercept((_req, res) => {
+      res.writeHead(200, { 'cache-control': 'max-age=60', etag: '"l"', 'content-length': large.length }).end(large);
+      return true;
+    });
+    await edge.read(SEGMENT);
+    expect((await edge.read(SEGMENT, { range: 'bytes=0-1' })).headers['x-cache']).toBe('HIT');
+    const session = await openSession();
+    const slow = Array.from({ length: 3 }, () => session.request({ ':path': SEGMENT }));
+    await Promise.all(slow.map((stream) => once(stream, 'response')));
+    origin.intercept(live.handler);
+    expect(await ask(session, { ':path': playlistPath() })).toBe(200);
+    for (const stream of slow) {
+      let bytes = 0;
+      stream.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+      });
+      await once(stream, 'end');
+      expect(bytes).toBe(large.length);
+    }
+  });
+
   it('gets its answers under way when the edge drains, and no more', async () => {
     const session = await openSession();
     const waiting = ask(session, { ':path': BLOCKED });
