@@ -6,6 +6,7 @@ import { type BroadcastId, newId, type RenditionName, type SessionId } from '../
 import type { LatencyMode } from '../../platform/contract/latency.ts';
 import { BroadcastRecord, type EpochInfo } from '../../platform/contract/records.ts';
 import { RING_KINDS, type RingFrame } from '../../platform/contract/ring.ts';
+import { TimelineEntry } from '../../platform/contract/timeline.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { CopyRun } from '../../transcoder/live-copy.ts';
 import { type CopyPlan, planCopy } from '../../transcoder/live-copy-plan.ts';
@@ -81,6 +82,19 @@ export async function copyTags(tags: readonly FlvFileTag[], mode: LatencyMode): 
 
 export const partsOf = (copied: Copied, kind: 'v' | 'a'): CutPart[] =>
   copied.parts.filter((part) => part.rendition.startsWith(kind));
+
+/** What the timeline would hold of it. */
+export function entriesOf(copied: Copied): TimelineEntry[] {
+  const { epoch } = copied.plan.info;
+  return partsOf(copied, 'v').map(({ msn, part, last }) => {
+    const own = copied.parts.filter((one) => one.msn === msn && one.part === part);
+    const renditions = own.map(({ rendition, bytes, duration, tfdt, independent }) => {
+      return [rendition, { writer: 'writeraaaa', bytes: bytes.length, sha256: '', duration, tfdt, independent }];
+    });
+    const base = { version: 1, term: 1, epoch, msn, part, pdt: 0, gap: false, last, src: 'store' };
+    return TimelineEntry.parse({ ...base, renditions: Object.fromEntries(renditions) });
+  });
+}
 
 /** One rendition as a file: init and parts. */
 export async function writeRendition(copied: Copied, kind: 'v' | 'a', path: string): Promise<void> {

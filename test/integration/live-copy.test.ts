@@ -2,10 +2,22 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { LatencyMode } from '../../platform/contract/latency.ts';
+import { copyPlace, planCopy, planCopyResume } from '../../transcoder/live-copy-plan.ts';
 import { RABBIT } from '../support/media.ts';
 import { tempDir } from '../support/temp.ts';
-import { type Copied, copyTags, frameHashes, partsOf, writeRendition } from './live-copy-rig.ts';
-import { makeFlv } from './live-worker-ring.ts';
+import {
+  type Copied,
+  copyAll,
+  copyTags,
+  entriesOf,
+  feedOf,
+  frameHashes,
+  openBroadcast,
+  partsOf,
+  startOf,
+  writeRendition,
+} from './live-copy-rig.ts';
+import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
 const TICKS = 90_000;
 let folder: string;
@@ -85,5 +97,56 @@ describe('pass-through', () => {
     for (const [i, packet] of kept.entries()) {
       expect(Math.abs(packet.pts - (heard[i]?.pts ?? 0)), `audio ${i}`).toBeLessThan(0.012);
     }
+  });
+
+  test('goes on from any segment with the very parts that the first worker made', async () => {
+    const tags = await makeFlv(RABBIT, join(folder, 'resume.flv'), { seconds: 9, fps: '30', audio: AAC, gop: 45 });
+    const first = await copyTags(tags, 'low');
+    const { info } = first.plan;
+    const known = entriesOf(first).filter((entry) => entry.msn < 2 || (entry.msn === 2 && entry.part < 2));
+    const place = copyPlace(info, known);
+    expect(place).toEqual({ msn: 2, ts: 3_000 });
+    const isKey = (tag: FlvFileTag) => tag.kind === 9 && (tag.payload[0] ?? 0) >> 4 === 1 && tag.payload[1] === 1;
+    const from = tags.findLastIndex((tag) => isKey(tag) && tag.timestamp <= place.ts);
+    const held = tags.filter((tag, i) => i >= from || (tag.kind !== 18 && tag.payload[1] === 0 && tag.timestamp === 0));
+    const feed = feedOf(held, info.session);
+    const plan = await planCopyResume(feed, info, known);
+    if (plan === null) throw new Error('no plan');
+    const rest = await copyAll(feed, plan);
+    expect([...rest.inits]).toEqual([...first.inits]);
+    for (const kind of ['v', 'a'] as const) {
+      expect(partsOf(rest, kind)).toEqual(partsOf(first, kind).filter((part) => part.msn >= 2));
+    }
+    expect(await planCopyResume(feedOf(held), info, known)).toBeNull();
+  });
+
+  test('keeps its targets in a later epoch, and silence where the source has no sound any more', async () => {
+    const tags = await makeFlv(RABBIT, join(folder, 'later.flv'), { seconds: 9, fps: '30', audio: AAC, gop: 90 });
+    const { info } = (await copyTags(tags, 'low')).plan;
+    const mute = tags.filter((tag) => tag.kind !== 8);
+    const feed = feedOf(mute);
+    const plan = await planCopy(
+      feed,
+      startOf(openBroadcast('low', [{ ...info, target_duration: 7, part_target: 0.3 }])),
+    );
+    if (typeof plan === 'string') throw new Error(plan);
+    expect(plan.info).toMatchObject({ epoch: 1, target_duration: 7, part_target: 0.3 });
+    const copied = await copyAll(feed, plan);
+    expectLengths(copied, 0.3);
+  });
+
+  test('is refused when key frames are too far apart, before the second one has come', async () => {
+    const tags = await makeFlv(RABBIT, join(folder, 'gop.flv'), { seconds: 13, fps: '15', audio: AAC, gop: 1_000 });
+    await expect(copyTags(tags, 'low')).rejects.toThrow(/pass-through takes at most 10 s/);
+  });
+
+  test('is refused for sound alone', async () => {
+    const tags = await makeFlv(RABBIT, join(folder, 'sound.flv'), { seconds: 12, fps: '15', audio: AAC });
+    await expect(
+      copyTags(
+        tags.filter((tag) => tag.kind !== 9),
+        'low',
+      ),
+    ).rejects.toThrow(/sound alone/);
   });
 });
