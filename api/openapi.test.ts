@@ -4,6 +4,7 @@ import type { Express } from 'express';
 import request from 'supertest';
 import { describe, expect, test } from 'vitest';
 import { AUTHORIZATION, createApiParts } from '../test/support/api-parts.ts';
+import { recordedBroadcast } from '../test/support/recorded-broadcast.ts';
 import { templateOf } from './openapi.ts';
 
 type Json = Record<string, unknown>;
@@ -97,5 +98,17 @@ test('real answers fit the schemas of the document', async () => {
   check('/video/v1/live-streams', 'post', '201', (await call('post', '/video/v1/live-streams').send({})).body);
   check('/video/v1/assets', 'get', '200', (await call('get', '/video/v1/assets')).body);
   check('/video/v1/uploads', 'get', '200', (await call('get', '/video/v1/uploads')).body);
+  const { broadcast, stream } = await recordedBroadcast(parts, { segments: 3 });
+  await parts.recordings.record(broadcast);
+  const one = '/video/v1/live-streams/{live_stream_id}';
+  const at = `/video/v1/live-streams/${stream.id}`;
+  check(one, 'get', '200', (await call('get', at)).body);
+  check(`${one}/kick`, 'post', '200', (await call('post', `${at}/kick`)).body);
+  check(`${one}/rotate-stream-key`, 'post', '200', (await call('post', `${at}/rotate-stream-key`)).body);
+  for (const source of [{ live_stream_id: stream.id }, { asset_id: broadcast.asset_id }]) {
+    const isLive = 'live_stream_id' in source;
+    const body = { source, start: isLive ? -2 : 0, end: isLive ? 0 : 2 };
+    check('/video/v1/clips', 'post', '201', (await call('post', '/video/v1/clips').send(body)).body);
+  }
   check('/ops/v1/overview', 'get', '200', (await call('get', '/ops/v1/overview')).body);
 });
