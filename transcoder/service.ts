@@ -43,6 +43,8 @@ import { createVodWorker } from './vod-worker.ts';
 
 const CHECK_MS = 2_000;
 const PROGRESS_TTL_MS = 3_600_000;
+/** Broadcasts of one process, however small. */
+const MOST_LIVE_JOBS = 400;
 
 /** What changes while the role runs. */
 type State = RoleState & { sandbox: Sandbox | null };
@@ -61,7 +63,7 @@ export function createTranscoder(config: TranscoderConfig, context: ServiceConte
     await vod.handle(payload, job);
   });
   // Bull hands out whatever comes, small broadcasts and large: the gate decides.
-  queue.process('live', config.concurrency.live * COPIES_PER_JOB, async (payload, job) => {
+  queue.process('live', Math.min(MOST_LIVE_JOBS, config.concurrency.live * COPIES_PER_JOB), async (payload, job) => {
     await capacity.run(payload, () => measureLive(metrics, live.handle(payload, job)));
   });
   const whole = sequence(
