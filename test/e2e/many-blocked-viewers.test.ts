@@ -21,8 +21,9 @@ describe('500 blocked viewers on two edges', () => {
     expect(result.failures).toEqual([]);
     expect(result.askedAgain).toEqual([]);
     expect(result.upstreamFailures).toEqual([]);
+    expect(result.differing).toEqual([]);
     // Everybody watched all the time: two parts a second. How fast is measured elsewhere; this machine may have other things to do.
-    expect(result.fewestParts).toBeGreaterThan(SECONDS);
+    expect(result.parts / VIEWERS / 2).toBeGreaterThan(SECONDS);
     expect(result.upstream).toBeLessThan(result.playlists / 20);
   }, 180_000);
 });

@@ -19,6 +19,8 @@ export type BlockedViewersResult = {
   mostParts: number;
   /** Keys that an edge asked its origins for more than once: `edge 0: 2 x /v/...`. */
   askedAgain: string[];
+  /** Addresses that two viewers asked for together and got different texts from. */
+  differing: string[];
   /** Upstream requests that got no 2xx or 3xx, with status and key. */
   upstreamFailures: string[];
   /** Upstream requests of both edges, and different keys among them. */
@@ -67,10 +69,12 @@ type Run = {
   next: number;
   endMs: number;
   result: BlockedViewersResult;
-  /** Key -> first and last answer. */
-  answered: Map<string, { firstMs: number; lastMs: number }>;
+  /** By address with query. */
+  answered: Map<string, Parsed>;
 };
 
+/** Who is answered this long after the first one did not wait together with it. Unit: ms. */
+const TOGETHER_MS = 2_000;
 const PART = /#EXT-X-PART:[^\n]*?URI="(\d+\/p(\d+)\.(\d+)\.[a-z0-9]+\.m4s)"[^\n]*/g;
 const HINT = /#EXT-X-PRELOAD-HINT:TYPE=PART,URI="\d+\/p(\d+)\.(\d+)\./;
 
@@ -94,7 +98,8 @@ export async function watchBlocked(
   const { result } = run;
   [result.fewestParts, result.mostParts] = [Math.min(...parts), Math.max(...parts)];
   countUpstream(result, counters);
-  const spread = [...run.answered.values()].map(({ firstMs, lastMs }) => lastMs - firstMs).sort((a, b) => a - b);
+  const blocked = [...run.answered].filter(([key]) => key.includes('_HLS_msn=')).map(([, parsed]) => parsed);
+  const spread = blocked.map(({ firstMs, lastMs }) => lastMs - firstMs).sort((a, b) => a - b);
   result.fanOutP50Ms = Math.round(spread[Math.floor(spread.length * 0.5)] ?? 0);
   result.fanOutP99Ms = Math.round(spread[Math.floor(spread.length * 0.99)] ?? 0);
   return result;
@@ -117,6 +122,7 @@ function newRun(edges: string[], { viewers, seconds }: { viewers: number; second
       mostParts: 0,
       askedAgain: [],
       upstreamFailures: [],
+      differing: [],
       upstream: 0,
       keys: 0,
       fanOutP50Ms: 0,
@@ -140,50 +146,62 @@ async function get(run: Run, path: string): Promise<Buffer | null> {
   return null;
 }
 
+type Place = { msn: number; part: number };
+type Listed = Place & { uri: string; isGap: boolean };
+type Parsed = { body: Buffer; parts: Listed[]; next: Place | null; firstMs: number; lastMs: number };
+
+const isAfter = (a: Place, b: Place): boolean => a.msn > b.msn || (a.msn === b.msn && a.part > b.part);
+
+/** What a playlist says; one reading for all viewers who were given the same text, as they should be. */
+function parse(run: Run, key: string, body: Buffer): Parsed {
+  const nowMs = performance.now();
+  const known = run.answered.get(key);
+  if (known !== undefined) {
+    // Whoever comes seconds later was not waiting, and may be shown another state.
+    const isTogether = nowMs - known.firstMs < TOGETHER_MS;
+    if (isTogether) known.lastMs = nowMs;
+    if (known.body.equals(body)) return known;
+    if (isTogether && key.includes('_HLS_msn=')) run.result.differing.push(key);
+  }
+  const text = body.toString('latin1');
+  const parts = [...text.matchAll(PART)].map(([line, uri = '', msn, part]) => {
+    return { uri, msn: Number(msn), part: Number(part), isGap: line.includes('GAP=YES') };
+  });
+  const hint = HINT.exec(text);
+  const next = hint === null ? null : { msn: Number(hint[1]), part: Number(hint[2]) };
+  const parsed = { body, parts, next, firstMs: nowMs, lastMs: nowMs };
+  run.answered.set(key, parsed);
+  return parsed;
+}
+
 /** @returns parts fetched */
 async function watchRendition(run: Run, playlist: string, skip: string): Promise<number> {
   const folder = playlist.slice(0, playlist.lastIndexOf('/') + 1);
   const { result } = run;
   let fetched = 0;
-  let seen: [number, number] | null = null;
+  let seen: Place | null = null;
   let query = '';
   while (performance.now() < run.endMs) {
     const body = await get(run, playlist + query);
     // A player waits a moment before it tries again.
     if (body === null) await new Promise((resolve) => setTimeout(resolve, 500));
     if (body === null) continue;
-    if (query !== '') noteAnswer(run, playlist + query);
     result.playlists += 1;
-    const text = body.toString('latin1');
-    const fresh: string[] = [];
-    for (const [line, uri = '', msn, part] of text.matchAll(PART)) {
-      const place: [number, number] = [Number(msn), Number(part)];
-      if (seen !== null && (place[0] < seen[0] || (place[0] === seen[0] && place[1] <= seen[1]))) continue;
-      if (seen !== null && !line.includes('GAP=YES')) fresh.push(uri);
-      if (seen !== null || isLastPart(text, line)) seen = place;
-    }
-    const parts = await Promise.all(fresh.map((uri) => get(run, folder + uri)));
-    for (const bytes of parts) {
+    const { parts, next } = parse(run, playlist + query, body);
+    // A viewer begins after the newest part.
+    const from: Place | undefined = seen ?? parts.at(-1);
+    const fresh = from === undefined ? [] : parts.filter((part) => isAfter(part, from));
+    seen = parts.at(-1) ?? seen;
+    const wanted = fresh.filter((part) => !part.isGap).map(({ uri }) => get(run, folder + uri));
+    for (const bytes of await Promise.all(wanted)) {
       if (bytes === null) continue;
       fetched += 1;
       result.bytes += bytes.length;
     }
-    result.parts += parts.length;
-    const hint = HINT.exec(text);
-    query = hint === null ? '' : `?_HLS_msn=${hint[1]}&_HLS_part=${hint[2]}${skip}`;
+    result.parts += wanted.length;
+    query = next === null ? '' : `?_HLS_msn=${next.msn}&_HLS_part=${next.part}${skip}`;
   }
   return fetched;
-}
-
-/** A viewer begins after the newest part. */
-const isLastPart = (text: string, line: string): boolean => text.lastIndexOf('#EXT-X-PART:') === text.lastIndexOf(line);
-
-function noteAnswer(run: Run, key: string): void {
-  const nowMs = performance.now();
-  const known = run.answered.get(key);
-  if (known === undefined) run.answered.set(key, { firstMs: nowMs, lastMs: nowMs });
-  // Whoever comes seconds later was not waiting: a viewer who has fallen behind is no matter of the fan-out.
-  else if (nowMs - known.firstMs < 2_000) known.lastMs = nowMs;
 }
 
 /** Plain playlists are asked for again each second; everything else has one answer for good. */
