@@ -91,6 +91,15 @@ test('one in ten seconds, a sheet of them and a storyboard on the recording cloc
   ]);
   expect(await size(livePictureKey(rig.content, 5))).toBe('mjpeg,320,180');
   expect(await size(imageKey(rig.content, 'storyboard-0.jpg', WRITER))).toBe('mjpeg,800,450');
+  const sheet = join(rig.folder, 'picture.jpg');
+  // Pictures in the first three tiles, nothing in the fourth.
+  const light = async (tile: number): Promise<number> => {
+    const crop = ['-v', 'error', '-i', sheet, '-vf', `crop=160:90:${tile * 160}:0,scale=1:1,format=gray`];
+    const { stdout } = await run('ffmpeg', [...crop, '-f', 'rawvideo', '-'], { encoding: 'buffer' });
+    return stdout[0] ?? 0;
+  };
+  expect(Math.min(await light(0), await light(1), await light(2))).toBeGreaterThan(30);
+  expect(await light(3)).toBeLessThan(20);
   const text = (await rig.storage.read(imageKey(rig.content, 'storyboard.vtt', WRITER))).body.toString('utf8');
   expect(text).toBe(
     [
