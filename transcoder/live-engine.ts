@@ -49,6 +49,8 @@ export type EngineOutcome =
 
 /** Nothing named for so long while media comes: the age of what is not named yet is the lag. Unit: ms. */
 const QUIET_MS = 1_000;
+/** Parts on their way that are measured. */
+const UNNAMED_LIMIT = 1_000;
 
 export class LiveEngine {
   readonly load = new LoadWatch();
@@ -60,6 +62,7 @@ export class LiveEngine {
   #unnamed = new Map<string, number>();
   #renditions: string[] = [];
   #lagMs = 0;
+  #encodeLagMs = 0;
   #namedAt = 0;
   #fedAt = Number.NEGATIVE_INFINITY;
 
@@ -76,8 +79,11 @@ export class LiveEngine {
   status(): { lagS: number; renditions: string[] } {
     const now = performance.now();
     const quietMs = now - this.#namedAt;
-    if (now - this.#fedAt > 2 * SILENCE_MS) return { lagS: 0, renditions: this.#renditions };
-    return { lagS: (quietMs > QUIET_MS ? this.#lagMs + quietMs : this.#lagMs) / 1_000, renditions: this.#renditions };
+    const renditions = this.#renditions;
+    if (now - this.#fedAt > 2 * SILENCE_MS) return { lagS: 0, renditions };
+    // A second worker names nothing while the first one is in time.
+    if (this.#deps.standing.place === 'hot') return { lagS: this.#encodeLagMs / 1_000, renditions };
+    return { lagS: (quietMs > QUIET_MS ? this.#lagMs + quietMs : this.#lagMs) / 1_000, renditions };
   }
 
   /** A part was named. */
@@ -212,6 +218,9 @@ export class LiveEngine {
   #measure(epoch: Epoch, part: CutPart, arrival: number): void {
     const lagMs = Math.max(0, Date.now() - arrival);
     this.#deps.metrics.encodeLag.observe(lagMs / 1_000);
+    this.#encodeLagMs = lagMs;
+    // What the other worker named stays in here.
+    if (this.#unnamed.size > UNNAMED_LIMIT) this.#unnamed.clear();
     this.#unnamed.set(`${part.msn}.${part.part}`, arrival);
     if (epoch.work.mode === 'copy' || this.#verdict !== null) return;
     const rungs = rungsOf(this.#deps.standing.record.epochs[0]?.renditions ?? []).length;

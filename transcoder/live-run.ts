@@ -11,7 +11,7 @@ import type { Logger } from '../platform/runtime/log.ts';
 import { delay } from '../platform/runtime/waits.ts';
 import { LiveAppender } from './live-append.ts';
 import { type EngineOutcome, LiveEngine } from './live-engine.ts';
-import { LiveEncoderFailed } from './live-errors.ts';
+import { LiveEncoderFailed, LiveSuperseded } from './live-errors.ts';
 import { faultOf } from './live-faults.ts';
 import { LiveFeed, SILENCE_MS } from './live-feed.ts';
 import { LiveGaps } from './live-gaps.ts';
@@ -142,11 +142,14 @@ export class LiveRun {
     this.standing.stop();
   }
 
-  /** Lets the open segment close (a few seconds at most), then run() ends with `handed over`. */
+  /** Lets the open segment close (a few seconds at most), then run() ends with `handed over`. A second worker leaves at once. */
   async handOver(): Promise<void> {
+    if (this.standing.place === 'hot') {
+      this.abort(new LiveSuperseded(this.#options.broadcast));
+      return;
+    }
     const waited = new AbortController();
-    const isPublishing = this.standing.place === 'leader' && !this.#pause.isOn;
-    if (isPublishing) await Promise.race([this.#publisher.segmentClosed(), delay(HAND_OVER_MS, waited.signal)]);
+    if (!this.#pause.isOn) await Promise.race([this.#publisher.segmentClosed(), delay(HAND_OVER_MS, waited.signal)]);
     waited.abort();
     this.#isHandingOver = true;
     this.#reading.abort();

@@ -66,13 +66,11 @@ const measure = async (name: string, store?: StorageSettings) => {
 describe('a part is named soon after its last frame arrived', () => {
   test('on a disk', async () => {
     const { lagMs, storeMs } = await measure('fs');
-    console.log('fs', lagMs, storeMs);
     expect(lagMs).toBeLessThan(500);
     expect(storeMs).toBeLessThan(100);
   });
   test.skipIf(!isMinioHere)('on MinIO', async () => {
     const { lagMs, storeMs } = await measure('minio', minio?.settings);
-    console.log('minio', lagMs, storeMs);
     expect(lagMs).toBeLessThan(500);
     expect(storeMs).toBeLessThan(100);
   });

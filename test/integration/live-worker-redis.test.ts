@@ -54,7 +54,6 @@ test.each([
   rig.ring.end();
   await job;
   await watch.stop();
-  console.log(name, Math.round(downMs), watch.longest(downAt));
   expect(watch.longest(downAt)).toBeLessThan(downMs + 1_000);
   const [epoch, ...others] = await rig.published();
   expect(others).toEqual([]);

@@ -127,7 +127,9 @@ describe('hot', () => {
     const second = await hire();
     const job = second.hotJob();
     await rig.until((entries) => entries.length >= 15);
-    expect(second.worker.encodes()[rig.broadcast]).toMatchObject({ place: 'hot', renditions: [V, A] });
+    const status = second.worker.encodes()[rig.broadcast];
+    expect(status).toMatchObject({ place: 'hot', renditions: [V, A] });
+    expect(status?.lag_s).toBeLessThan(2);
     const killedAt = performance.now();
     first.signal('SIGKILL');
     await publishing;
@@ -135,6 +137,31 @@ describe('hot', () => {
     await job;
     await watch.stop();
     expect(watch.longest(killedAt)).toBeLessThan(2 * PART_MS);
+    expect(new Set((await expectWhole()).map((entry) => entry.term))).toEqual(new Set([1, 2]));
+    expect(await rig.record()).toMatchObject({ status: 'ended', term: 2 });
+  });
+
+  test('the first drains: the second goes on; a second one that drains leaves at once', async () => {
+    await open('drain', 'hot');
+    const first = await hire();
+    const leading = first.job(1);
+    const publishing = rig.ring.publish(clip, 1);
+    await rig.until((entries) => entries.length >= 1);
+    const leaver = await hire();
+    const left = leaver.hotJob();
+    await rig.until((entries) => entries.length >= 6);
+    const began = performance.now();
+    await leaver.worker.drain();
+    await left;
+    expect(performance.now() - began).toBeLessThan(1_000);
+    const second = await hire();
+    const job = second.hotJob();
+    await rig.until((entries) => entries.length >= 14);
+    await first.worker.drain();
+    await leading;
+    await publishing;
+    rig.ring.end();
+    await job;
     expect(new Set((await expectWhole()).map((entry) => entry.term))).toEqual(new Set([1, 2]));
     expect(await rig.record()).toMatchObject({ status: 'ended', term: 2 });
   });
