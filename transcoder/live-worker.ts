@@ -80,7 +80,8 @@ const LEASE_RETRY_MS = 100;
 /** How often a second worker tries the first one's lease. Unit: ms. */
 const PROMOTE_MS = 200;
 const RETRY_CAP_MS = 1_000;
-const RING_CONNECTIONS = 64;
+/** Rings of one ingest node that are read at a time: more than one worker carries. */
+const RING_CONNECTIONS = 512;
 const CONNECT_MS = 2_000;
 
 class Worker implements LiveWorker {

@@ -62,11 +62,11 @@ const hire = async (): Promise<RigWorker> => {
   workers.push(worker);
   return worker;
 };
-const publish = async (tags: FlvFileTag[]): Promise<void> => {
+const publish = async (tags: FlvFileTag[], speed = SPEED): Promise<void> => {
   ring.beginSession(newId(), Date.now());
   const began = Date.now();
   for (const { kind, timestamp, payload } of tags) {
-    const due = began + timestamp / SPEED;
+    const due = began + timestamp / speed;
     if (due > Date.now()) await delay(due - Date.now());
     const tag = classifyTag({ type: kind, timestamp, body: Buffer.from(payload) });
     if (tag !== null) ring.push(tag, Date.now());
@@ -95,4 +95,33 @@ test('a broadcast with a takeover and a second publisher', async () => {
   const frames = await Promise.all(epochs.map(({ files }) => decode(files.get(V) ?? '')));
   expect(frames[0]?.frames).toBe(150);
   expect(frames[1]?.frames).toBeGreaterThanOrEqual(75);
+});
+
+test('a publisher that leaves, a worker that comes meanwhile, and a return', async () => {
+  await start('away');
+  const first = await hire();
+  const dying = first.job(1);
+  await publish(
+    clip.filter((tag) => tag.timestamp < 2_500),
+    1,
+  );
+  ring.leave(Date.now());
+  await rig.until((entries) => entries.filter((entry) => entry.gap).length >= 3);
+  first.abort.abort();
+  await dying;
+  const second = await hire();
+  const job = second.job(2);
+  await rig.until((entries) => entries.some((entry) => entry.gap && entry.term === 2));
+  await publish(
+    clip.filter((tag) => tag.timestamp < 1_500),
+    1,
+  );
+  ring.end();
+  await job;
+  const epochs = await rig.published();
+  expect(epochs.map(({ epoch }) => epoch.epoch)).toEqual([0, 1]);
+  const frames = await Promise.all(epochs.map(({ files }) => decode(files.get(V) ?? '')));
+  expect(frames[0]?.frames).toBeGreaterThanOrEqual(62);
+  expect(frames[1]?.frames).toBeGreaterThanOrEqual(37);
+  expect((await rig.record()).status).toBe('ended');
 });
