@@ -71,7 +71,7 @@ export function createControls(video: HTMLVideoElement, playback: Playback, opti
     el('media-loading-indicator', { slot: 'centered-chrome', noautohide: true, loadingdelay: '300' }),
     el('div', { slot: 'centered-chrome', class: 'centre' }, el('media-play-button', { class: 'big', notooltip: true })),
     away,
-    el('div', { class: 'over' }, word, offer),
+    el('div', { class: 'over', noautohide: true }, word, offer),
     parts.stats.root,
     settingsMenu(Object.values(items)),
     controlBar(parts),
@@ -146,7 +146,7 @@ function update(root: HTMLElement, parts: Parts, playback: Playback, state: Play
 const awayCard = (): HTMLElement =>
   el(
     'div',
-    { class: 'away', role: 'status', 'aria-live': 'polite', hidden: true },
+    { class: 'away', role: 'status', 'aria-live': 'polite', noautohide: true, hidden: true },
     el('div', { class: 'ripple', 'aria-hidden': 'true' }, el('i'), el('i'), el('i')),
     el('strong', {}, 'The broadcaster is reconnecting'),
     el('span', {}, 'The stream goes on here by itself.'),

@@ -17,7 +17,7 @@ export function createStatsPanel(onToggle: (isOpen: boolean) => void): StatsPane
   const close = el('button', { type: 'button', class: 'stats-close', 'aria-label': 'Close statistics' }, '×');
   const root = el(
     'section',
-    { class: 'stats', 'aria-label': 'Playback statistics', hidden: true },
+    { class: 'stats', 'aria-label': 'Playback statistics', noautohide: true, hidden: true },
     el('div', { class: 'stats-head' }, el('h2', {}, 'Statistics'), close),
     list,
   );
