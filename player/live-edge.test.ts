@@ -138,6 +138,13 @@ describe('LiveEdge', () => {
     edge.tick(0, true);
     expect(edge.isInGap).toBe(false);
   });
+  it('plays what another rendition gave before it leaves a gap', () => {
+    const { video, edge, playlist } = viewer(61, detailsOf(0, 34, [30, 31]));
+    video.buffered = { length: 1, start: () => 50, end: () => 66 };
+    playlist(detailsOf(0, 34, [30, 31]));
+    expect(video.currentTime).toBe(61);
+    expect(edge.isInGap).toBe(false);
+  });
   it('takes the target back to the playlist after calm', () => {
     const { engine, edge } = viewer(58);
     engine.targetLatency = 1.85;

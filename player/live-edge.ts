@@ -28,6 +28,8 @@ export type LiveEngine = {
 
 /** With less media than this before a gap, the viewer is about to stand in it; with more after it, the gap is over. Unit: s. */
 const GAP_BUFFER_S = 2;
+/** The element stops playing a little before the end of what it has. Unit: s. */
+const STANDING_S = 0.25;
 const OUT_OF_GAP_S = 0.5;
 /** The element rounds times: this far behind the boundary is surely behind it. Unit: s. */
 const EXIT_STEP_S = 0.02;
@@ -127,8 +129,10 @@ export class LiveEdge {
     if (window === null || !this.#hasPlayed) return;
     // The event of a seek comes later than the seek itself.
     if (video.seeking) this.judgePlace();
-    const exit = gapExit(video.currentTime, stretches);
-    if (exit !== null || (this.#isAway && bufferedAhead(video) < GAP_BUFFER_S)) this.#isInGap = true;
+    // Another rendition may have media where this one has a gap: what is buffered is played first.
+    const bufferedS = bufferedAhead(video);
+    const exit = bufferedS < STANDING_S ? gapExit(video.currentTime, stretches) : null;
+    if (exit !== null || (this.#isAway && bufferedS < GAP_BUFFER_S)) this.#isInGap = true;
     this.#limitDelay();
     if (exit !== null && !video.paused && details.partTarget > 0 && window.edgeS - exit >= details.partHoldBack) {
       video.currentTime = exit + EXIT_STEP_S;

@@ -13,6 +13,8 @@ export type Segment = {
   msn: number;
   epoch: number;
   isGap: boolean;
+  /** Renditions that are not made at the moment. */
+  missing: string[];
   /** Media fragments by running number since the epoch began; empty in a gap. */
   first: number;
   count: number;
@@ -41,6 +43,7 @@ export class RigLive {
   #tick: ReturnType<typeof setInterval> | undefined;
   #nextAtMs = 0;
   #quietTicks = 0;
+  #missing: string[] = [];
   readonly #waiters = new Set<() => void>();
 
   constructor(options: LiveOptions) {
@@ -87,6 +90,15 @@ export class RigLive {
     this.#wake();
   }
 
+  /** A new epoch in which these renditions are not made. */
+  drop(missing: string[]): void {
+    this.#close();
+    this.#epoch += 1;
+    this.#next = 0;
+    this.#missing = missing;
+    this.#wake();
+  }
+
   end(): void {
     this.#close();
     this.#isEnded = true;
@@ -119,6 +131,7 @@ export class RigLive {
       msn: (this.segments.at(-1)?.msn ?? -1) + 1,
       epoch: this.#epoch,
       isGap,
+      missing: [...this.#missing],
       first: this.#next,
       count: 0,
       isClosed: false,
@@ -186,6 +199,7 @@ export function mediaPlaylist(live: RigLive, track: Track, tracks: readonly Trac
         isNew,
         withMap: index === skipped || isNew,
         withParts: !isOver && index >= partsFrom,
+        isGap: segment.isGap || segment.missing.includes(track.name),
       }),
     );
   }
@@ -194,8 +208,12 @@ export function mediaPlaylist(live: RigLive, track: Track, tracks: readonly Trac
   return `${lines.join('\n')}\n`;
 }
 
-function segmentLines(segment: Segment, how: { isNew: boolean; withMap: boolean; withParts: boolean }): string[] {
-  const { msn, epoch, count, isGap } = segment;
+function segmentLines(
+  segment: Segment,
+  how: { isNew: boolean; withMap: boolean; withParts: boolean; isGap: boolean },
+): string[] {
+  const { msn, epoch, count } = segment;
+  const { isGap } = how;
   const lines: string[] = [];
   if (how.isNew) lines.push('#EXT-X-DISCONTINUITY');
   if (how.withMap) lines.push(`#EXT-X-MAP:URI="${epoch}/init.mp4"`);

@@ -119,6 +119,8 @@ describe.runIf(isAble)('the watch page on a low-latency live', () => {
     const word = atEdge.getByText('The broadcaster is reconnecting');
     await word.waitFor({ state: 'visible', timeout: 10_000 });
     await sleep(10_000);
+    // The controls have faded by now; what is said must not.
+    expect(await atEdge.evaluate("getComputedStyle(document.querySelector('.away')).opacity")).toBe('1');
     const cutAt = await number(behind, 'currentTime');
     server.live.set('live');
     for (const page of [atEdge, behind]) {
@@ -149,6 +151,22 @@ describe.runIf(isAble)('the watch page on a low-latency live', () => {
     expect(await fatals(page)).toEqual([]);
     await page.close();
   }, 90_000);
+
+  it('goes on in another rendition when one is dropped, and takes it up again', async () => {
+    const server = await serve({ history: 30, window: 60 });
+    const { page } = await watch(server);
+    await wait(page, 's.height === 180', 30_000);
+    server.live.drop(['v180']);
+    await wait(page, 's.height === 90', 15_000);
+    expect(await page.getByText('The broadcaster is reconnecting').isVisible()).toBe(false);
+    const at = await number(page, 'currentTime');
+    await wait(page, `s.currentTime > ${at + 3} && !s.isAway`);
+    server.live.drop([]);
+    await wait(page, 's.height === 180', 40_000);
+    expect(await playerState(page)).toMatchObject({ isFollowing: true, reloads: 0 });
+    expect(await fatals(page)).toEqual([]);
+    await page.close();
+  }, 120_000);
 
   it('says that the live has ended, and offers it from the start', async () => {
     const server = await serve({ history: 30, window: 20 });
