@@ -180,7 +180,9 @@ export class LiveEngine {
 
   #crashOutcome(): EngineOutcome {
     if (this.#crash instanceof LiveSuperseded) throw this.#crash;
-    return this.#crash instanceof LiveInitDiffers ? 'init differs' : 'crashed';
+    if (!(this.#crash instanceof LiveInitDiffers)) return 'crashed';
+    this.#deps.log.warn('epoch cannot go on here', { err: this.#crash });
+    return 'init differs';
   }
 
   /** Init parts stored, epoch in the record; only then parts may be named. */

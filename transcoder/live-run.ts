@@ -306,7 +306,8 @@ export class LiveRun {
       await this.#deps.history.storeBlocks(false);
       if ('firstMsn' in source) return this.#planner.freshCopy(record, source);
       if (feed.kind === 'any') feed.kind = source.video === null ? 'audio' : 'video';
-      return this.#planner.fresh(feed, record, source, this.#engine.load.dropped);
+      // Read anew: a slate that was shown meanwhile is an epoch as well.
+      return this.#planner.fresh(feed, this.standing.record, source, this.#engine.load.dropped);
     }
   }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { RenditionName } from '../../platform/contract/ids.ts';
+import type { RenditionName, StreamId } from '../../platform/contract/ids.ts';
 import type { BroadcastRecord } from '../../platform/contract/records.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
 import { delay } from '../../platform/runtime/waits.ts';
@@ -157,7 +157,13 @@ test('a worker that takes over while nobody publishes goes on with the gap', asy
 
 test("with a slate: a picture and silence instead of gaps, in real time, in the broadcast's renditions", async () => {
   await start('slate', { use_slate: true });
-  const worker = await hire();
+  const asked: number[][] = [];
+  const slatePicture = async (_stream: StreamId, width: number, height: number) => {
+    asked.push([width, height]);
+    return new Uint8Array((width * height * 3) / 2).fill(160);
+  };
+  const worker = await rig.worker(() => ({ slatePicture }));
+  workers.push(worker);
   const job = worker.job(1);
   await rig.ring.publish(until(2_500), 1);
   rig.ring.leave();
@@ -170,6 +176,7 @@ test("with a slate: a picture and silence instead of gaps, in real time, in the 
   expect(gapsOf(await rig.entries())).toEqual([]);
   expect(epochs.map(({ epoch }) => epoch.source)).toEqual(['publisher', 'slate', 'publisher']);
   for (const { epoch } of epochs) expect(epoch.renditions).toEqual(epochs[0]?.epoch.renditions);
+  expect(asked).toEqual([[320, 180]]);
   const slate = epochs[1];
   expect(slate?.entries.at(-1)?.last).toBe(true);
   const video = await decode(slate?.files.get(V) ?? '');
