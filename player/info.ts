@@ -1,5 +1,6 @@
 // Small JSON questions to the edges: what an id shows, the catalog, the list of edges.
 import type { Catalog, EdgeList, PlaybackInfo } from '../platform/contract/playback.ts';
+import { pause } from './backoff.ts';
 import { requestFromEdges } from './edge-request.ts';
 import type { EdgeRing } from './edges.ts';
 import type { ViewerEvent } from './viewer.ts';
@@ -39,6 +40,28 @@ export async function askText(ring: EdgeRing, path: string, signal: AbortSignal)
   } catch {
     return null;
   }
+}
+
+const OVER_EVERY_MS = 500;
+const OVER_TRIES = 20;
+
+/**
+ * Waits until the playlists of an ended broadcast say so: for some moments an edge may still show them as they were live.
+ * @param path of the master, with query
+ * @returns false when there is nothing to play, or no end in sight
+ */
+export async function waitUntilOver(ring: EdgeRing, path: string, signal: AbortSignal): Promise<boolean> {
+  for (let tries = 0; tries < OVER_TRIES && !signal.aborted; tries += 1) {
+    const base = ring.bases[0] ?? '';
+    const master = await askText(ring, path, signal);
+    const first = master?.split('\n').find((line) => line !== '' && !line.startsWith('#'));
+    if (first === undefined) return false;
+    const { pathname, search } = new URL(first, `${base}${path}`);
+    const media = await askText(ring, `${pathname}${search}`, signal);
+    if (media?.includes('#EXT-X-ENDLIST')) return true;
+    await pause(OVER_EVERY_MS, signal);
+  }
+  return false;
 }
 
 /** Public streams and videos; null when no edge answers. */

@@ -67,7 +67,7 @@ export class Playback {
     this.#video.addEventListener('pause', () => this.#live.follow(false), { signal });
     this.#video.addEventListener('play', () => this.#live.judgePlace(), { signal });
     this.#video.addEventListener('seeking', () => this.#live.seeking(), { signal });
-    if (Playback.usesHlsJs) this.#build(this.#options.isLive ? -1 : 0);
+    if (Playback.usesHlsJs) this.#build(-1);
     else this.#startNative(signal);
   }
 

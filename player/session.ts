@@ -3,7 +3,7 @@ import type { PlaybackInfo } from '../platform/contract/playback.ts';
 import { pause } from './backoff.ts';
 import { type Controls, createControls, createVideo } from './controls.ts';
 import { EdgeRing } from './edges.ts';
-import { askInfo, askText, keepEdgesFresh } from './info.ts';
+import { askInfo, askText, keepEdgesFresh, waitUntilOver } from './info.ts';
 import { notice } from './notices.ts';
 import { Playback } from './playback.ts';
 import type { PlaybackState } from './playback-state.ts';
@@ -113,8 +113,9 @@ export class Session {
 
   /** Shows the ended live from its beginning, if its playlist is still there. */
   async #replay(): Promise<void> {
-    const master = await askText(this.#ring, this.#path('m3u8'), this.#closed.signal);
-    if (master !== null) this.#take({ type: 'replay' });
+    this.#options.stage.querySelector('.replay')?.setAttribute('disabled', '');
+    const isThere = await waitUntilOver(this.#ring, this.#path('m3u8'), this.#closed.signal);
+    if (isThere) this.#take({ type: 'replay' });
     else this.#options.stage.querySelector('.replay')?.replaceWith('It cannot be watched any more.');
   }
 

@@ -43,6 +43,7 @@ export class RigLive {
   #tick: ReturnType<typeof setInterval> | undefined;
   #nextAtMs = 0;
   #quietTicks = 0;
+  #overAtMs = 0;
   #missing: string[] = [];
   readonly #waiters = new Set<() => void>();
 
@@ -99,10 +100,17 @@ export class RigLive {
     this.#wake();
   }
 
-  end(): void {
+  /** @param lagMs for this long playlists still look live, as an edge's copies do */
+  end(lagMs = 0): void {
     this.#close();
     this.#isEnded = true;
+    this.#overAtMs = Date.now() + lagMs;
     this.stop();
+  }
+
+  /** Whether playlists say that it has ended. */
+  get isOver(): boolean {
+    return this.#isEnded && Date.now() >= this.#overAtMs;
   }
 
   /** Resolves at the next change. */
@@ -122,7 +130,7 @@ export class RigLive {
   }
 
   listed(): Segment[] {
-    return this.#isEnded ? [...this.segments] : this.segments.slice(-this.#options.window);
+    return this.isOver ? [...this.segments] : this.segments.slice(-this.#options.window);
   }
 
   #open(pdtMs: number): Segment {
@@ -178,7 +186,7 @@ export class RigLive {
 export function mediaPlaylist(live: RigLive, track: Track, tracks: readonly Track[], skip: boolean): string {
   const listed = live.listed();
   const [first] = listed;
-  const isOver = live.isEnded;
+  const { isOver } = live;
   const partsFrom = listed.length - 4;
   const skipped = skip ? Math.max(0, listed.length - 7) : 0;
   const lines = ['#EXTM3U', '#EXT-X-VERSION:9', `#EXT-X-TARGETDURATION:${TARGET_S}`];

@@ -185,7 +185,7 @@ async function playlist(url: URL, live: RigLive, track: Track, tracks: Track[]):
   const isThere = (): boolean => {
     const { head } = live;
     const last = live.segments.at(-1);
-    if (wanted === null || live.isEnded || head.msn > msn) return true;
+    if (wanted === null || live.isOver || head.msn > msn) return true;
     if (part === null) return head.msn === msn && last?.isClosed === true;
     return head.msn === msn && (head.part >= Number(part) || (last?.isClosed === true && last.isGap && !last.hasParts));
   };

@@ -171,7 +171,7 @@ describe.runIf(isAble)('the watch page on a low-latency live', () => {
   it('says that the live has ended, and offers it from the start', async () => {
     const server = await serve({ history: 30, window: 20 });
     const { page, loads } = await watch(server);
-    server.live.end();
+    server.live.end(9_000);
     await page.getByText('The live has ended').waitFor({ state: 'visible', timeout: 20_000 });
     await page.getByRole('button', { name: 'Watch from the start' }).click();
     await wait(page, "s.view === 'replay' && s.currentTime > 1 && s.currentTime < 20");
