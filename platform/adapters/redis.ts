@@ -98,7 +98,7 @@ function makeClient(url: string) {
     socket: {
       connectTimeout: CONNECT_MS,
       socketTimeout: DEAD_LINK_MS,
-      reconnectStrategy: (retries: number) => backoffMs(retries, 50, 1_000),
+      reconnectStrategy: (retries: number) => backoffMs(retries, 50, 300),
     },
   });
 }

@@ -57,6 +57,8 @@ export function createHttpClient(connections: number, connectMs: number): HttpCl
           bodyTimeout: r.idleMs,
           signal: r.signal ?? null,
         });
+        // A body that is let go reports that as an error, which nobody is left to hear; whoever reads it hears it all the same.
+        answer.body.on('error', () => undefined);
         const flat: Record<string, string> = {};
         for (const [name, value] of Object.entries(answer.headers)) {
           if (value !== undefined) flat[name] = Array.isArray(value) ? value.join(', ') : value;

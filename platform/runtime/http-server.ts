@@ -9,6 +9,9 @@ import { AppError, codeOf, PortInUse } from './errors.ts';
 import type { Logger } from './log.ts';
 import { delay } from './waits.ts';
 
+/** Connections that may wait to be accepted: viewers come in crowds, and an overflow costs each a second. */
+const BACKLOG = 4_096;
+
 /**
  * Listens and answers the port in use.
  * @param variable the setting that chose the port, for the error
@@ -19,7 +22,7 @@ export async function listen(server: NetServer, port: number, host: string, vari
     const failed = (thrown: Error) =>
       reject(codeOf(thrown) === 'EADDRINUSE' ? new PortInUse(port, variable, { cause: thrown }) : thrown);
     server.once('error', failed);
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.off('error', failed);
       resolve();
     });

@@ -53,6 +53,7 @@ async function during(
     await fault(watch);
     await sleep(AFTER_MS);
     const { stallMs, reloads, errors } = await watch.viewed();
+    await watch.cutPublisher();
     const numbers = await recordedNumbers(platform, watch);
     const breaks = breaksIn(numbers);
     const outcome = { stallMs, reloads, errors, breaks: breaks.length, pictures: numbers.length };
