@@ -61,7 +61,7 @@ describe.runIf(isAble)('a Redis master that is cut off', () => {
     await until('the old master follows', 30_000, async () => (await world.command(old, 'ROLE')).startsWith('slave'));
     for (const upload of uploads) await waitUntilReady(platform, upload.asset_id, 120_000);
     const seen = await watch.viewed();
-    await watch.cutPublisher();
+    await watch.endPublishers();
     const numbers = await recordedNumbers(platform, watch);
     await watch.stop();
     process.stderr.write(

@@ -30,6 +30,10 @@ export type LiveWatch = {
   /** Ends the publisher; it stays away until `publishAgain`. */
   cutPublisher(): Promise<void>;
   publishAgain(): void;
+  /** Something else that ends with the publishers. */
+  alsoEnds(end: () => Promise<void>): void;
+  /** Ends every publisher; none comes back. */
+  endPublishers(): Promise<void>;
   /** Forgets what was seen so far. */
   reset(): Promise<void>;
   viewed(): Promise<Viewed>;
@@ -69,6 +73,12 @@ export async function watchLive(
   const start = () => publish(stream.address, 'numbered', { size: options.size ?? '640:360', fps: options.fps ?? 30 });
   let publisher = start();
   let isWanted = true;
+  const others: (() => Promise<void>)[] = [];
+  const endPublishers = async () => {
+    isWanted = false;
+    await publisher.stop();
+    for (const end of others.splice(0)) await end();
+  };
   const keep = setInterval(() => {
     // As an encoder does: it connects again when its connection is lost.
     const { exitCode, signalCode } = publisher.process;
@@ -97,6 +107,8 @@ export async function watchLive(
       isWanted = true;
       publisher = start();
     },
+    alsoEnds: (end) => void others.push(end),
+    endPublishers,
     reset: () => page.evaluate('window.watchSeen.longest = 0, window.watchSeen.at = performance.now()'),
     async viewed() {
       const seen = await page.evaluate<{ longest: number; time: number }>('({ ...window.watchSeen })');
@@ -109,9 +121,8 @@ export async function watchLive(
       };
     },
     async stop() {
-      isWanted = false;
       clearInterval(keep);
-      await publisher.stop();
+      await endPublishers();
       await page.close();
     },
   };
