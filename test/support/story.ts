@@ -133,7 +133,9 @@ export type Media = { segments: MediaSegment[]; isEnded: boolean; targetDuration
 
 export function parseMedia(text: string, base: string): Media {
   const parsed = HlsParser.parse(text) as HlsParser.types.MediaPlaylist;
-  const segments = parsed.segments.map((segment) => ({
+  // The parser makes a segment without an address of the parts of one that is still open.
+  const closed = parsed.segments.filter((segment) => segment.uri !== undefined && segment.uri !== '');
+  const segments = closed.map((segment) => ({
     uri: new URL(segment.uri, base).href,
     msn: segment.mediaSequenceNumber,
     duration: segment.duration,
