@@ -2,11 +2,19 @@
 import { defineConfig } from 'vitest/config';
 
 const exclude = ['**/node_modules/**', '**/dist/**', 'data/**'];
-const project = (name: string, include: string[], timeoutMs: number, isSerial: boolean) => ({
+/** Files that hold the platform to times of its own: they have the machine to themselves. */
+const timed = [
+  'test/integration/live-worker-{takeover,redis,latency,load}.test.ts',
+  'test/integration/live-many.test.ts',
+  'test/integration/ingest-{killed,publishers}.test.ts',
+  'test/integration/origin-low-latency.test.ts',
+  'test/integration/{registry,leases,edge-live}.test.ts',
+];
+const project = (name: string, include: string[], timeoutMs: number, isSerial: boolean, without: string[] = []) => ({
   test: {
     name,
     include,
-    exclude,
+    exclude: [...exclude, ...without],
     testTimeout: timeoutMs,
     hookTimeout: Math.max(timeoutMs, 60_000),
     fileParallelism: !isSerial,
@@ -24,7 +32,8 @@ export default defineConfig({
         20_000,
         false,
       ),
-      project('integration', ['test/integration/**/*.test.ts'], 60_000, true),
+      project('integration', ['test/integration/**/*.test.ts'], 120_000, false, timed),
+      project('timing', timed, 60_000, true),
       project('e2e', ['test/e2e/**/*.test.ts'], 300_000, true),
       project('fault', ['test/fault/**/*.test.ts'], 300_000, true),
       project('long', ['test/long/**/*.test.ts'], 3_600_000, true),

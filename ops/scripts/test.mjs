@@ -19,7 +19,7 @@ for (const [name, args] of [
   if (!node(args)) brokenSteps.push(name);
 }
 
-for (const project of ['unit', 'integration', 'e2e', 'fault']) {
+for (const project of ['unit', 'integration', 'timing', 'e2e', 'fault']) {
   process.stdout.write(`\n== ${project} tests\n`);
   const report = join(folder, `${project}.json`);
   const isGreen = node([

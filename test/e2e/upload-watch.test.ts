@@ -163,7 +163,7 @@ describe.each(stores)('an upload on $storage', ({ storage, isAble }) => {
   it.runIf(isAble)(
     'goes up over tus with a cut, becomes ready, and plays in Chromium',
     async () => {
-      const platform = await startPlatform({ storage });
+      const platform = await startPlatform({ storage, env: { HEADWATER_TRANSCODER_VOD_PRESET: 'ultrafast' } });
       try {
         const assetId = await uploadOverTus(platform);
         const percents: number[] = [];

@@ -82,6 +82,7 @@ test('the backup at another node takes over when the registry has lost the dead 
   const opened = await onAirAt(a.node, 5_000);
   await encode(b, stream.backupKey, 'backup');
   const atA = await ringAt(a, opened.id);
+  await eventually('its pictures', async () => atA.of(RING_KINDS.video).length > 2);
   await a.kill();
   expect((await onAirAt(b.node, NODE_TTL_MS + 4_000)).ingest?.key).toBe('backup');
   const atB = await ringAt(b, opened.id);
