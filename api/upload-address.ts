@@ -121,6 +121,8 @@ function createPut(deps: UploadAddressDeps): (req: Request, res: Response, uploa
   }
   return async (req, res, upload) => {
     const range = parseContentRange(req.get('content-range'));
+    // A client that is gone already must not take the place of the one that came after it.
+    if (req.destroyed && !req.complete) throw new UploadInterrupted();
     const lock = await locks.lock(upload.id, () => void req.destroy(new UploadInterrupted()));
     let isComplete = false;
     try {
