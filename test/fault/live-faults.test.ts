@@ -7,7 +7,7 @@ import { hasMinio } from '../support/minio.ts';
 import { type Platform, startPlatform } from '../support/platform.ts';
 
 const isAble = (await hasChromium()) && (await hasMinio());
-const TIMES = { awayMs: 8_000, afterMs: 7_000 };
+const TIMES = { awayMs: 6_000, afterMs: 5_000 };
 
 let platform: Platform;
 let browser: Browser;
