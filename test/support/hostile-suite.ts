@@ -236,12 +236,12 @@ async function besideHostile(seconds: number): Promise<HostileFigures> {
   const before = await ingest.residentBytes();
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
-  const attacking = attack(stop.signal);
   const pushing = ffmpeg(['-re', ...source, `rtmp://127.0.0.1:${ingest.rtmpPort}/live/${key}`]);
   const record = await eventually('a broadcast', async () => {
     const found = await backstage.broadcastOf(id);
     return found?.ingest ? found : null;
   });
+  const attacking = attack(stop.signal);
   const ring = await eventually('its ring', async () => {
     const made = await RingConnection.open(ingest.url, record.id, 'from=start');
     return made.status === 200 ? made : null;
