@@ -40,7 +40,7 @@ class Door implements RtmpDoor {
   private readonly gate: PublisherGate;
   private readonly log: Logger;
   private readonly guard = new AddressGuard();
-  private readonly room = new WaitingRoom((address) => this.guard.isBackedOff(address, performance.now()));
+  private readonly room = new WaitingRoom();
   private readonly sessions = new Set<PublisherSession>();
   private readonly plain: Server;
   private readonly secure: { server: TlsServer; files: Component } | null;

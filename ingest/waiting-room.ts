@@ -1,8 +1,9 @@
 // Connections that have not published yet: so many in all, so many from one address. The one that waits longest gives way to a new one, so that
-// idle connections keep no encoder out: an encoder says what it wants at once.
+// idle connections keep no encoder out: an encoder says what it wants at once. An address that guesses keys has as many places as any other:
+// whoever asks for a place keeps it until as many came after it, which is the time a good encoder behind the same gateway has for its handshake.
 
-/** Most connections that wait, in all, from one address, and from one in its back-off. */
-export const WAITING = { all: 256, perAddress: 64, perGuesser: 8 } as const;
+/** Most connections that wait, in all and from one address. */
+export const WAITING = { all: 256, perAddress: 64 } as const;
 
 /** A connection before its publish. */
 export interface Stranger {
@@ -14,12 +15,6 @@ export interface Stranger {
 
 export class WaitingRoom {
   private readonly strangers = new Set<Stranger>();
-  private readonly isGuesser: (address: string) => boolean;
-
-  /** @param isGuesser whether an address is in its back-off */
-  constructor(isGuesser: (address: string) => boolean) {
-    this.isGuesser = isGuesser;
-  }
 
   get size(): number {
     return this.strangers.size;
@@ -27,10 +22,8 @@ export class WaitingRoom {
 
   enter(stranger: Stranger): void {
     this.strangers.add(stranger);
-    const { address } = stranger;
-    const most = this.isGuesser(address) ? WAITING.perGuesser : WAITING.perAddress;
-    const neighbours = [...this.strangers].filter((other) => other.address === address);
-    if (neighbours.length > most) neighbours[0]?.giveWay();
+    const neighbours = [...this.strangers].filter((other) => other.address === stranger.address);
+    if (neighbours.length > WAITING.perAddress) neighbours[0]?.giveWay();
     if (this.strangers.size <= WAITING.all) return;
     for (const oldest of this.strangers) {
       oldest.giveWay();
