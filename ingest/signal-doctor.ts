@@ -2,10 +2,10 @@
 import type { LatencyMode } from '../platform/contract/latency.ts';
 import type { StreamSignal } from '../platform/contract/nodes.ts';
 import { RING_KEYFRAME, RING_KINDS, RING_SEQUENCE_HEADER } from '../platform/contract/ring.ts';
+import { type AvcConfig, readAvcConfig } from '../platform/hls/avc-config.ts';
 import { readAmf0 } from './amf0.ts';
 import { audioCodecOf, videoCodecOf } from './codec-names.ts';
 import type { ClassifiedTag } from './flv-tag.ts';
-import { type PictureSize, pictureSizeOf } from './picture-size.ts';
 import { adviceFor, type Findings, healthOf } from './signal-advice.ts';
 
 /** Speed is taken over this long, and judged when measured over at least the second. Unit: ms. */
@@ -27,6 +27,8 @@ const UNEVEN_FRAMES = 30;
 /** Enhanced RTMP: the bit of its form, and the packet that carries a composition time. */
 const EXTENDED_VIDEO = 0x80;
 const CODED_FRAMES = 1;
+/** Bytes before the decoder configuration in a video tag, of either form: four of codec and packet type, one of frame type. */
+const AVC_CONFIG_AT = 5;
 
 type Sample = { at: number; timestamp: number };
 
@@ -42,7 +44,7 @@ export class SignalDoctor {
   private irregularAt = Number.NEGATIVE_INFINITY;
   private videoCodec: string | null = null;
   private audioCodec: string | null = null;
-  private size: PictureSize | null = null;
+  private size: Pick<AvcConfig, 'width' | 'height'> | null = null;
   private declaredFrameRate: number | null = null;
   private compositions = new Set<number>();
 
@@ -73,7 +75,7 @@ export class SignalDoctor {
     if (this.videoCodec === null) this.samples = [];
     this.videoCodec = videoCodecOf(tag.body);
     if (isHeader) {
-      if (this.videoCodec === 'h264') this.size = pictureSizeOf(tag.body);
+      if (this.videoCodec === 'h264') this.size = readAvcConfig(tag.body.subarray(AVC_CONFIG_AT));
       return;
     }
     if (this.isJump(this.lastVideo, tag.timestamp)) this.startOver(now);

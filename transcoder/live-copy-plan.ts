@@ -3,9 +3,10 @@ import { audioRendition, type RenditionName, videoRendition } from '../platform/
 import { type FrameRate, snapFrameRate } from '../platform/contract/latency.ts';
 import type { BroadcastRecord, EpochInfo, RenditionInfo } from '../platform/contract/records.ts';
 import type { TimelineEntry } from '../platform/contract/timeline.ts';
+import { type AvcConfig, readAvcConfig } from '../platform/hls/avc-config.ts';
 import { readInit } from '../platform/hls/cmaf.ts';
 import { writeAudioInit, writeVideoInit } from '../platform/hls/cmaf-init.ts';
-import { type AvcConfig, readAacConfig, readAvcConfig, silentAacFrame } from './flv-codecs.ts';
+import { readAacConfig, silentAacFrame } from './flv-codecs.ts';
 import { FLV_AAC, readAudioTag, readVideoTag } from './flv-tags.ts';
 import { GOP_LIMIT_S, partTargetOf, targetDurationOf } from './live-copy-limits.ts';
 import { LiveSourceUnsupported } from './live-errors.ts';

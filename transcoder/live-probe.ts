@@ -2,7 +2,8 @@
 import type { SessionId } from '../platform/contract/ids.ts';
 import { AUDIO_BITRATE_BPS } from '../platform/contract/ladder.ts';
 import { type FrameRate, snapFrameRate } from '../platform/contract/latency.ts';
-import { type AacConfig, isCopyableAac, readAacConfig, readAvcConfig } from './flv-codecs.ts';
+import { readAvcConfig } from '../platform/hls/avc-config.ts';
+import { type AacConfig, isCopyableAac, readAacConfig } from './flv-codecs.ts';
 import { FLV_AAC, readAudioTag, readVideoTag } from './flv-tags.ts';
 import type { FeedMedia, LiveFeed } from './live-feed.ts';
 
