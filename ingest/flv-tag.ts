@@ -22,6 +22,14 @@ export function isCut(tag: ClassifiedTag, hasVideo: boolean): boolean {
   return tag.kind === RING_KINDS.audio && (tag.flags & RING_SEQUENCE_HEADER) === 0 && !hasVideo;
 }
 
+/** Which of the headers in force a tag replaces: the metadata, or a codec's sequence header. Null: none. */
+export function headerSlotOf(tag: ClassifiedTag): 'metadata' | 'video' | 'audio' | null {
+  if (tag.isMetadata) return 'metadata';
+  if ((tag.flags & RING_SEQUENCE_HEADER) === 0) return null;
+  if (tag.kind === RING_KINDS.video) return 'video';
+  return tag.kind === RING_KINDS.audio ? 'audio' : null;
+}
+
 const AMF3_DATA = 15;
 const SET_DATA_FRAME = amfString('@setDataFrame');
 const ON_METADATA = amfString('onMetaData');

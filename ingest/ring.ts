@@ -1,8 +1,8 @@
 // The ring of one broadcast: the last half minute of FLV tags with their arrival times, ready to send. Worker readers follow it by number.
 import type { SessionId } from '../platform/contract/ids.ts';
-import { encodeRingHeader, RING_HEADER_BYTES, RING_KINDS, RING_SEQUENCE_HEADER } from '../platform/contract/ring.ts';
+import { encodeRingHeader, RING_HEADER_BYTES, RING_KINDS } from '../platform/contract/ring.ts';
 import { RingGone } from './errors.ts';
-import { type ClassifiedTag, isCut } from './flv-tag.ts';
+import { type ClassifiedTag, headerSlotOf, isCut } from './flv-tag.ts';
 
 /** `ms`: what is kept at least (and back to a key frame); `bytes`: what is kept at most. */
 export type RingLimits = { ms: number; bytes: number };
@@ -83,12 +83,12 @@ export class Ring {
   push(tag: ClassifiedTag, now: number): void {
     const { session } = this;
     if (session === null || this.state !== 'open') return;
-    const isHeader = (tag.flags & RING_SEQUENCE_HEADER) !== 0;
     if (tag.kind === RING_KINDS.video) session.hasVideo = true;
     const frame = frameOf(tag.kind, tag.flags, tag.timestamp, now, session.nextTag, tag.body);
     const place = { tag: session.nextTag, timestamp: tag.timestamp, arrival: now };
     this.append(session, { ...place, isCut: isCut(tag, session.hasVideo), frame });
-    this.keepHeader(tag, isHeader, frame);
+    const slot = headerSlotOf(tag);
+    if (slot !== null) this.headers = { ...this.headers, [slot]: frame };
     this.trim(now);
     this.wake();
   }
@@ -98,12 +98,6 @@ export class Ring {
     if (entry.isCut) this.cuts.push(this.base + this.entries.length);
     this.entries.push({ session, headers: this.headers, ...entry });
     this.heldBytes += entry.frame.length;
-  }
-
-  private keepHeader(tag: ClassifiedTag, isHeader: boolean, frame: Buffer): void {
-    if (tag.isMetadata) this.headers = { ...this.headers, metadata: frame };
-    else if (isHeader && tag.kind === RING_KINDS.video) this.headers = { ...this.headers, video: frame };
-    else if (isHeader && tag.kind === RING_KINDS.audio) this.headers = { ...this.headers, audio: frame };
   }
 
   /** The broadcast is over: readers get what is held, then the `end` frame. */

@@ -1,6 +1,6 @@
 // What a publisher that stands by sent in the last seconds, so that a take-over begins right after the other publisher's last picture.
-import { RING_KINDS, RING_SEQUENCE_HEADER } from '../platform/contract/ring.ts';
-import { type ClassifiedTag, isCut } from './flv-tag.ts';
+import { RING_KINDS } from '../platform/contract/ring.ts';
+import { type ClassifiedTag, headerSlotOf, isCut } from './flv-tag.ts';
 
 /** A tag with its arrival. Unit: ms since the epoch. */
 export type HeldTag = { tag: ClassifiedTag; arrival: number };
@@ -33,10 +33,8 @@ export class StandbyBuffer {
   /** Notes headers alone: what a publisher on air needs when it stands by later. */
   observe(tag: ClassifiedTag): void {
     if (tag.kind === RING_KINDS.video) this.hasVideo = true;
-    const isHeader = (tag.flags & RING_SEQUENCE_HEADER) !== 0;
-    if (tag.isMetadata) this.headers = { ...this.headers, metadata: copyOf(tag) };
-    else if (isHeader && tag.kind === RING_KINDS.video) this.headers = { ...this.headers, video: copyOf(tag) };
-    else if (isHeader && tag.kind === RING_KINDS.audio) this.headers = { ...this.headers, audio: copyOf(tag) };
+    const slot = headerSlotOf(tag);
+    if (slot !== null) this.headers = { ...this.headers, [slot]: copyOf(tag) };
   }
 
   /** Keeps a copy. @returns whether the tag is a place to begin */
