@@ -186,7 +186,7 @@ export async function noteDeparture(
 /** Ends the broadcast, unless a publisher on another node goes on with it. */
 export async function noteEnding(records: BroadcastRecords, id: BroadcastId, node: NodeId): Promise<Noted> {
   const stored = await records.update('broadcast', id, (record) =>
-    record.status === 'live' && (record.ingest === null || record.ingest.node === node)
+    standingOf(record, node) === 'ours'
       ? { ...record, status: 'ending', ingest: null, disconnected_at: record.disconnected_at ?? Date.now() }
       : null,
   );
