@@ -122,10 +122,11 @@ export class LiveBroadcast {
   /** What is told of the publisher on air, else of one that stands by; null without any. */
   signal(): StreamSignal | null {
     const { pair, record, deps } = this;
-    if (pair.onAir === null) return pair.all[0]?.signal(record?.latency_mode ?? 'default', false, []) ?? null;
+    const mode = record?.latency_mode ?? 'default';
+    if (pair.onAir === null) return pair.all[0]?.signal(mode, false, []) ?? null;
     const hasStandby = pair.hasStandby || deps.nodes.hasPublisher(this.stream, pair.onAir.key);
     const advice = record?.redundancy === 'hot' ? hotAdvice(deps.nodes.liveWorkers()) : [];
-    return pair.onAir.signal(record?.latency_mode ?? 'default', hasStandby, advice);
+    return pair.onAir.signal(mode, hasStandby, advice);
   }
 
   /** A newly admitted publisher: on air, or standing by beside the other key's. */
@@ -295,8 +296,9 @@ export class LiveBroadcast {
     else {
       this.goLive(opening.record, false, bid);
       // Where nobody knows when the other one left, its node was noticed to be gone within this time.
-      const after = claim === 'standby' ? (opening.leftAt ?? Date.now() - STANDBY_KEEP_MS) : -1;
-      this.pair.release(publisher, claim, claim === 'command' ? (publisher.buffer.newestCut ?? 0) - 1 : after);
+      const standby = opening.leftAt ?? Date.now() - STANDBY_KEEP_MS;
+      const after = { new: -1, standby, command: (publisher.buffer.newestCut ?? 0) - 1 }[claim];
+      this.pair.release(publisher, claim, after);
       await deps.announce(record.id, this.stream);
     }
   }
