@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { NodeId, StreamId } from '../platform/contract/ids.ts';
-import { NodeInfo, type Role } from '../platform/contract/nodes.ts';
+import type { NodeInfo, Role } from '../platform/contract/nodes.ts';
+import { sampleNode } from '../test/support/sample-records.ts';
 import { createOtherNodes } from './other-nodes.ts';
 
 const [HERE, THERE] = ['nodeAAAAAAAAAAAAAAAAAA', 'nodeBBBBBBBBBBBBBBBBBB'] as [NodeId, NodeId];
@@ -22,20 +23,7 @@ const signal = (key: string, bitrate_bps = 1_000_000) => ({
     speed: 1,
   },
 });
-const node = (id: NodeId, role: Role, fields: object = {}): NodeInfo =>
-  NodeInfo.parse({
-    id,
-    role,
-    url: '',
-    public_url: null,
-    private_url: '',
-    state: 'healthy',
-    started_at: 0,
-    pid: 1,
-    version: '',
-    load: {},
-    ...fields,
-  });
+const node = (id: NodeId, role: Role, fields: object = {}): NodeInfo => sampleNode(role, { id, ...fields });
 const seen = (...nodes: NodeInfo[]) =>
   createOtherNodes({ nodes: (role) => nodes.filter((known) => known.role === role) }, HERE);
 

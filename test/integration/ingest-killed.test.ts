@@ -4,7 +4,7 @@ import type { NodeId, StreamId } from '../../platform/contract/ids.ts';
 import { NODE_TTL_MS } from '../../platform/contract/nodes.ts';
 import { RING_KINDS } from '../../platform/contract/ring.ts';
 import { buildIngest, type IngestProcess, startIngestProcess } from '../support/ingest-process.ts';
-import { type Backstage, eventually, openBackstage, RingConnection, textsOf } from '../support/ingest-service.ts';
+import { type Backstage, eventually, openBackstage, openRing, textsOf } from '../support/ingest-service.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { TestEncoder } from '../support/test-encoder.ts';
@@ -54,24 +54,19 @@ const onAirAt = (node: NodeId, ms: number) =>
     },
     ms,
   );
-const ringAt = (node: IngestProcess, broadcast: string) =>
-  eventually('its ring', async () => {
-    const ring = await RingConnection.open(node.url, broadcast, 'from=start');
-    return ring.status === 200 ? ring : null;
-  });
 
 test('its encoder reconnects to another node at once: the same broadcast goes on there', async () => {
   const [a, b] = pairOfNodes();
   await encode(a, stream.key, 'before');
   const opened = await onAirAt(a.node, 5_000);
-  const atA = await ringAt(a, opened.id);
+  const atA = await openRing(a, opened.id);
   await a.kill();
   await eventually('readers are cut', async () => atA.over === 'cut');
   // The record still names the dead node, and the registry does not know of its death yet.
   expect((await backstage.broadcastOf(stream.id))?.ingest?.node).toBe(a.node);
   await encode(b, stream.key, 'after');
   expect((await onAirAt(b.node, 2_000)).id).toBe(opened.id);
-  const atB = await ringAt(b, opened.id);
+  const atB = await openRing(b, opened.id);
   await eventually('its pictures', async () => textsOf(atB).some((text) => text.startsWith('after')));
   atB.close();
 });
@@ -81,11 +76,11 @@ test('the backup at another node takes over when the registry has lost the dead 
   await encode(a, stream.key, 'primary');
   const opened = await onAirAt(a.node, 5_000);
   await encode(b, stream.backupKey, 'backup');
-  const atA = await ringAt(a, opened.id);
+  const atA = await openRing(a, opened.id);
   await eventually('its pictures', async () => atA.of(RING_KINDS.video).length > 2);
   await a.kill();
   expect((await onAirAt(b.node, NODE_TTL_MS + 4_000)).ingest?.key).toBe('backup');
-  const atB = await ringAt(b, opened.id);
+  const atB = await openRing(b, opened.id);
   await eventually('its pictures', async () => atB.of(RING_KINDS.video).length > 2);
   const [last, first] = [
     atA.of(RING_KINDS.video).at(-1),

@@ -3,9 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hashKey } from '../../ingest/stream-keys.ts';
 import { createEventBus, type EventBus } from '../../platform/adapters/event-bus.ts';
 import type { NodeId, StreamId } from '../../platform/contract/ids.ts';
-import { NodeInfo, type StreamSignal } from '../../platform/contract/nodes.ts';
+import type { StreamSignal } from '../../platform/contract/nodes.ts';
 import type { BroadcastRecord, KeyKind } from '../../platform/contract/records.ts';
-import { nodesKey } from '../../platform/contract/redis-keys.ts';
 import { RING_KEYFRAME, RING_KINDS, type RingFrame } from '../../platform/contract/ring.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { within } from '../../platform/runtime/waits.ts';
@@ -13,6 +12,7 @@ import {
   type Backstage,
   eventually,
   openBackstage,
+  openRing,
   pictureTag,
   RingConnection,
   type RunningIngest,
@@ -72,16 +72,8 @@ const onAir = (stream: StreamId, key: KeyKind, node?: NodeId, ms?: number) =>
     ({ ingest: held }) => held?.key === key && (node === undefined || held.node === node),
     ms,
   );
-const signalOf = async (node: RunningIngest, stream: StreamId): Promise<StreamSignal | null> => {
-  const said = (await backstage.redis.client.hGetAll(nodesKey('ingest')))[node.node];
-  return said === undefined ? null : (NodeInfo.parse(JSON.parse(said)).signals?.[stream] ?? null);
-};
-/** The record names a node a moment before its ring is open. */
-const open = (node: RunningIngest, broadcast: string, query = 'from=start') =>
-  eventually('the ring', async () => {
-    const ring = await RingConnection.open(node.url, broadcast, query);
-    return ring.status === 200 ? ring : null;
-  });
+const signalOf = async ({ node }: RunningIngest, stream: StreamId): Promise<StreamSignal | null> =>
+  (await backstage.said(node))?.signals?.[stream] ?? null;
 const pictures = (ring: RingConnection): RingFrame[] =>
   ring.of(RING_KINDS.video).filter(({ payload }) => payload[1] === 1);
 const arrives = (ring: RingConnection, name: string, ms?: number) =>
@@ -103,7 +95,7 @@ describe('two publishers at one node', () => {
     const primary = await startEncoder(node, key, 'primary');
     const opened = await onAir(id, 'primary');
     await startEncoder(node, backupKey, 'backup');
-    const ring = await open(node, opened.id);
+    const ring = await openRing(node, opened.id);
     await eventually('a standby', async () => (await signalOf(node, id))?.has_standby ?? false);
     expect(textsOf(ring).some((text) => text.startsWith('backup'))).toBe(false);
     await primary.cut();
@@ -133,7 +125,7 @@ describe('two publishers at one node', () => {
     const opened = await onAir(id, 'primary');
     await startEncoder(node, backupKey, 'backup');
     await eventually('a standby', async () => (await signalOf(node, id))?.has_standby ?? false);
-    const ring = await open(node, opened.id);
+    const ring = await openRing(node, opened.id);
     primary.fallSilent();
     await arrives(ring, 'backup', 5_000);
     const { gapMs, isKey } = seam(ring, 'backup');
@@ -155,7 +147,7 @@ describe('two publishers at one node', () => {
     const left = await recordWith(id, 'nobody on air', ({ ingest: held }) => held === null);
     expect(left).toMatchObject({ id: opened.id, status: 'live' });
     const again = await startEncoder(node, backupKey, 'again');
-    const ring = await open(node, opened.id);
+    const ring = await openRing(node, opened.id);
     await arrives(ring, 'again');
     await bus.publish({ type: 'complete', id });
     await within(again.client.closed, 2_000, 'cut off');
@@ -179,7 +171,7 @@ describe('two publishers at one node', () => {
       await startEncoder(node, 'the-new-key', 'new').catch(() => null);
       return old.client.isClosed;
     });
-    const ring = await open(node, opened.id);
+    const ring = await openRing(node, opened.id);
     await arrives(ring, 'new');
     await startEncoder(node, key, 'old again');
     await backstage.records.update('stream', id, (stream) => ({
@@ -200,7 +192,7 @@ describe('two publishers at two nodes', () => {
     const [a, b] = [await ingest(), await ingest()];
     const primary = await startEncoder(a, key, 'primary');
     const opened = await onAir(id, 'primary', a.node);
-    const atA = await open(a, opened.id);
+    const atA = await openRing(a, opened.id);
     const backup = await startEncoder(b, backupKey, 'backup');
     await eventually('a standby elsewhere', async () => (await signalOf(a, id))?.has_standby ?? false);
     expect(await backstage.broadcastOf(id)).toMatchObject({ ingest: { node: a.node, key: 'primary' } });
@@ -208,7 +200,7 @@ describe('two publishers at two nodes', () => {
     await primary.cut();
     const taken = await onAir(id, 'backup', b.node, 3_000);
     expect(taken.id).toBe(opened.id);
-    const atB = await open(b, opened.id);
+    const atB = await openRing(b, opened.id);
     await arrives(atB, 'backup');
     await eventually('the ring at the first node is cut', async () => atA.over === 'cut');
     expect(atA.of(RING_KINDS.away)).toEqual([]);
@@ -220,7 +212,7 @@ describe('two publishers at two nodes', () => {
     expect((await backstage.broadcastOf(id))?.ingest?.node).toBe(b.node);
     await bus.publish({ type: 'switch', id, to: 'primary' });
     await onAir(id, 'primary', a.node, 3_000);
-    const back = await open(a, opened.id);
+    const back = await openRing(a, opened.id);
     await arrives(back, 'returned');
     await eventually('the ring at the second node is cut', async () => atB.over === 'cut');
     expect(backup.client.isClosed).toBe(false);
@@ -253,13 +245,13 @@ describe('nobody publishes', () => {
     const node = await ingest();
     const first = await startEncoder(node, key, 'first');
     const opened = await onAir(id, 'primary');
-    const ring = await open(node, opened.id);
+    const ring = await openRing(node, opened.id);
     await arrives(ring, 'first');
     const cutAt = Date.now();
     await first.cut();
     await eventually('the away frame', async () => ring.of(RING_KINDS.away).length === 1, 1_000);
     expect(Math.abs((ring.of(RING_KINDS.away)[0]?.arrival ?? 0) - cutAt)).toBeLessThan(500);
-    const late = await open(node, opened.id, 'from=live');
+    const late = await openRing(node, opened.id, 'from=live');
     await eventually('the away frame again', async () => late.frames.at(-1)?.kind === RING_KINDS.away, 1_000);
     await startEncoder(node, key, 'second');
     await arrives(late, 'second');
@@ -278,9 +270,9 @@ describe('nobody publishes', () => {
     client.tag({ type: 8, timestamp: 0, body: Buffer.from([0xaf, 0, 0x12, 0x10]) });
     for (let i = 0; i < 40; i++) client.tag({ type: 8, timestamp: i * 23, body: Buffer.from([0xaf, 1, i]) });
     const record = await onAir(id, 'primary');
-    const ring = await open(node, record.id);
+    const ring = await openRing(node, record.id);
     await eventually('all of it', async () => ring.of(RING_KINDS.audio).length === 41);
-    const live = await open(node, record.id, 'from=live');
+    const live = await openRing(node, record.id, 'from=live');
     await eventually('the newest', async () => live.of(RING_KINDS.audio).length === 2);
     expect(live.of(RING_KINDS.audio).at(-1)?.payload[2]).toBe(39);
     ring.close();

@@ -5,10 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createLeases } from '../../platform/adapters/leases.ts';
 import { createQueue, type JobQueue } from '../../platform/adapters/queue.ts';
 import { createHeartbeat } from '../../platform/adapters/registry.ts';
-import { type NodeId, newId, type StreamId } from '../../platform/contract/ids.ts';
+import type { StreamId } from '../../platform/contract/ids.ts';
 import { hotJobId } from '../../platform/contract/jobs.ts';
-import { type NodeInfo as Node, NodeInfo } from '../../platform/contract/nodes.ts';
-import { leases as leaseNames, nodesKey } from '../../platform/contract/redis-keys.ts';
+import { leases as leaseNames } from '../../platform/contract/redis-keys.ts';
 import type { Component } from '../../platform/runtime/lifecycle.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { makeCertificate } from '../support/certificate.ts';
@@ -21,6 +20,7 @@ import {
 } from '../support/ingest-service.ts';
 import { freePort } from '../support/ports.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { sampleNode } from '../support/sample-records.ts';
 import { tempDir } from '../support/temp.ts';
 import { TestEncoder } from '../support/test-encoder.ts';
 
@@ -55,10 +55,7 @@ async function ingest(more: Record<string, string> = {}): Promise<RunningIngest>
   node = await startIngest({ ...settings, ...more });
   return node;
 }
-async function said(): Promise<Node | null> {
-  const text = (await backstage.redis.client.hGetAll(nodesKey('ingest')))[node?.node ?? ''];
-  return text === undefined ? null : NodeInfo.parse(JSON.parse(text));
-}
+const said = async () => (node === null ? null : backstage.said(node.node));
 const live = (stream: StreamId) =>
   eventually('a live broadcast', async () => {
     const record = await backstage.broadcastOf(stream);
@@ -66,20 +63,8 @@ const live = (stream: StreamId) =>
   });
 /** A worker as far as the registry shows one. */
 async function addWorker(): Promise<void> {
-  const id = newId<NodeId>();
-  const info: Node = {
-    id,
-    role: 'transcoder',
-    url: '',
-    public_url: null,
-    private_url: '',
-    state: 'healthy',
-    started_at: 0,
-    pid: 1,
-    version: '',
-    load: {},
-  };
-  const heartbeat = createHeartbeat(backstage.redis, () => info, silentLogger);
+  const worker = sampleNode('transcoder');
+  const heartbeat = createHeartbeat(backstage.redis, () => worker, silentLogger);
   await heartbeat.start();
   others.push(heartbeat);
 }

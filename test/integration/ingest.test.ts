@@ -9,8 +9,7 @@ import { createLeases } from '../../platform/adapters/leases.ts';
 import { createQueue, type JobQueue } from '../../platform/adapters/queue.ts';
 import type { StreamId } from '../../platform/contract/ids.ts';
 import { liveJobId } from '../../platform/contract/jobs.ts';
-import { NodeInfo } from '../../platform/contract/nodes.ts';
-import { leases as leaseNames, liveBroadcastsKey, nodesKey } from '../../platform/contract/redis-keys.ts';
+import { leases as leaseNames, liveBroadcastsKey } from '../../platform/contract/redis-keys.ts';
 import { RING_KEYFRAME, RING_KINDS } from '../../platform/contract/ring.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { delay, within } from '../../platform/runtime/waits.ts';
@@ -97,8 +96,7 @@ describe('a push', () => {
     const ring = await RingConnection.open(node.url, record.id, 'from=start');
     expect(ring.status).toBe(200);
     const described = await eventually('a bit rate in the registry', async () => {
-      const said = (await backstage.redis.client.hGetAll(nodesKey('ingest')))[node.node];
-      const info = said === undefined ? null : NodeInfo.parse(JSON.parse(said));
+      const info = await backstage.said(node.node);
       return (info?.bitrates?.[id] ?? 0) > 10_000 ? info : null;
     });
     expect(described.url).toBe(node.url);

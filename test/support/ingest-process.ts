@@ -15,7 +15,6 @@ await atTestEnd(() => {
 });
 
 export type IngestProcess = {
-  pid: number;
   node: NodeId;
   rtmpPort: number;
   url: string;
@@ -25,7 +24,6 @@ export type IngestProcess = {
   residentBytes(): Promise<number>;
   /** kill -9; resolves when it is gone. */
   kill(): Promise<void>;
-  stop(): Promise<void>;
 };
 
 /** Builds the role into one script, once per test file. */
@@ -53,7 +51,6 @@ export async function startIngestProcess(script: string, settings: Record<string
   if (message.type === 'failed') throw new Error(message.message);
   const { addresses, node } = message;
   return {
-    pid: child.pid ?? 0,
     node: node as NodeId,
     rtmpPort: Number(/:(\d+)\/live$/.exec(addresses.public_url ?? '')?.[1]),
     url: addresses.url,
@@ -65,10 +62,6 @@ export async function startIngestProcess(script: string, settings: Record<string
     },
     async kill() {
       child.kill('SIGKILL');
-      await gone;
-    },
-    async stop() {
-      if (child.connected) child.send({ type: 'stop' });
       await gone;
     },
   };

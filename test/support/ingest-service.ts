@@ -6,7 +6,9 @@ import { openStorage } from '../../platform/adapters/open-storage.ts';
 import { createRecords, type Records } from '../../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
 import { type BroadcastId, type NodeId, newId, randomText, type StreamId } from '../../platform/contract/ids.ts';
+import { NodeInfo } from '../../platform/contract/nodes.ts';
 import type { BroadcastRecord, StreamRecord } from '../../platform/contract/records.ts';
+import { nodesKey } from '../../platform/contract/redis-keys.ts';
 import { RING_KINDS, RingDecoder, type RingFrame } from '../../platform/contract/ring.ts';
 import { headers } from '../../platform/contract/routes.ts';
 import { parseSettings } from '../../platform/contract/settings.ts';
@@ -65,6 +67,8 @@ export type Backstage = {
   /** A stream with fresh keys. */
   addStream(fields?: Partial<StreamRecord>): Promise<{ id: StreamId; key: string; backupKey: string }>;
   broadcastOf(stream: StreamId): Promise<BroadcastRecord | null>;
+  /** What an ingest node says of itself in the registry. */
+  said(node: NodeId): Promise<NodeInfo | null>;
   close(): Promise<void>;
 };
 
@@ -112,6 +116,10 @@ export async function openBackstage(redisUrl: string, dataDir: string): Promise<
     async broadcastOf(stream) {
       const id = (await records.get('stream', stream))?.value.broadcast_id ?? null;
       return id === null ? null : ((await records.get('broadcast', id))?.value ?? null);
+    },
+    async said(node) {
+      const text = (await redis.client.hGetAll(nodesKey('ingest')))[node];
+      return text === undefined ? null : NodeInfo.parse(JSON.parse(text));
     },
     async close() {
       await redis.close();
@@ -201,3 +209,10 @@ export class RingConnection {
     this.stopper.abort();
   }
 }
+
+/** A ring that answers: a record names a node a moment before its ring is open. */
+export const openRing = (node: { url: string }, broadcast: string, query = 'from=start'): Promise<RingConnection> =>
+  eventually('the ring', async () => {
+    const ring = await RingConnection.open(node.url, broadcast, query);
+    return ring.status === 200 ? ring : null;
+  });

@@ -1,14 +1,16 @@
-// Valid records with as little in them as the schemas allow; what is left out gets the schema's default.
+// Valid records, and nodes of the registry, with as little in them as the schemas allow; what is left out gets the schema's default.
 import {
   type AssetId,
   type BroadcastId,
   type ContentId,
   contentOf,
+  type NodeId,
   newId,
   type PlaybackId,
   type StreamId,
   type UploadId,
 } from '../../platform/contract/ids.ts';
+import { NodeInfo, type Role } from '../../platform/contract/nodes.ts';
 import { AssetRecord, BroadcastRecord, ContentRecord, StreamRecord } from '../../platform/contract/records.ts';
 
 /** An asset that waits for its upload, with one public playback id. */
@@ -95,3 +97,19 @@ export function sampleContent(changes: Partial<ContentRecord> = {}): ContentReco
     ...changes,
   });
 }
+
+/** A node as the registry shows one that has just started. */
+export const sampleNode = (role: Role, changes: Partial<NodeInfo> = {}): NodeInfo =>
+  NodeInfo.parse({
+    id: newId<NodeId>(),
+    role,
+    url: '',
+    public_url: null,
+    private_url: '',
+    state: 'healthy',
+    started_at: 0,
+    pid: 1,
+    version: '',
+    load: {},
+    ...changes,
+  });
