@@ -2,13 +2,13 @@
 // runs twice, or is forgotten by an emptied Redis, does no harm: its owner enqueues it again.
 import Bull from 'bull';
 import { type JobName, type JobPayload, type JobState, jobs } from '../contract/jobs.ts';
+import { parseRedisUrl } from '../contract/redis-address.ts';
 import { queuePrefix } from '../contract/redis-keys.ts';
 import { AppError, messageOf } from '../runtime/errors.ts';
 import type { Component } from '../runtime/lifecycle.ts';
 import type { Logger } from '../runtime/log.ts';
 import { backoffMs, within } from '../runtime/waits.ts';
 import { RedisUnavailable } from './redis.ts';
-import { parseRedisUrl } from './redis-address.ts';
 
 const ANSWER_MS = 5_000;
 const START_MS = 10_000;

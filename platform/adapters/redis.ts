@@ -1,10 +1,10 @@
 // Connection to Redis: a small typed face over the one client package. Every answer has a time limit, every failure is RedisUnavailable.
 import { createClient } from 'redis';
+import { parseRedisUrl, type RedisAddress, serverUrl, withoutSecret } from '../contract/redis-address.ts';
 import { AppError, messageOf, TimedOut } from '../runtime/errors.ts';
 import type { Component } from '../runtime/lifecycle.ts';
 import type { Logger } from '../runtime/log.ts';
 import { backoffMs, delay, type Loop, repeat, within } from '../runtime/waits.ts';
-import { parseRedisUrl, type RedisAddress, serverUrl, withoutSecret } from './redis-address.ts';
 
 const ANSWER_MS = 2_000;
 const START_MS = 10_000;
@@ -103,8 +103,6 @@ function makeClient(url: string) {
   });
 }
 
-const makeSentinelClient = (host: string, port: number): RawClient => makeClient(`redis://${host}:${port}`);
-
 class Connection implements RedisConnection {
   readonly client: RedisClient;
   readonly #url: string;
@@ -125,7 +123,7 @@ class Connection implements RedisConnection {
     this.#url = url;
     this.#log = log;
     this.#address = parseRedisUrl(url) ?? { kind: 'server', url };
-    // Behind Sentinels the first of them stands in until it has named the master; nothing connects before start().
+    // Behind Sentinels a place where nothing answers stands in until they have named the master; nothing connects before start().
     this.#server = this.#address.kind === 'server' ? url : serverUrl(this.#address, '127.0.0.1', 1);
     this.#raw = this.#open(this.#server);
     this.client = commandsOver((args, limitMs) => this.#send(args, limitMs));
@@ -263,15 +261,14 @@ function discard(raw: RawClient): void {
 /** Address of the master as the first Sentinel that answers names it; null when none does. */
 async function masterOf(address: Extract<RedisAddress, { kind: 'sentinel' }>): Promise<string | null> {
   for (const { host, port } of address.sentinels) {
-    const sentinel = makeSentinelClient(host, port);
+    const sentinel = makeClient(`redis://${host}:${port}`);
     sentinel.on('error', () => undefined);
     try {
       const ask = async () => {
         await sentinel.connect();
         return sentinel.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', address.name]);
       };
-      const answer = textsOf(await within(ask(), ASK_MS, 'asking a Sentinel'));
-      const [masterHost, masterPort] = answer;
+      const [masterHost, masterPort] = textsOf(await within(ask(), ASK_MS, 'asking a Sentinel'));
       if (masterHost !== undefined && masterPort !== undefined)
         return serverUrl(address, masterHost, Number(masterPort));
     } catch {
@@ -369,7 +366,7 @@ function entriesOf(reply: unknown): StreamEntry[] {
 
 /**
  * One connection to Redis; reconnects for ever. start() waits at most 10 s and throws RedisUnavailable naming REDIS_URL.
- * @param url either form of REDIS_URL (redis-address.ts); behind Sentinels the connection follows the master
+ * @param url either form of REDIS_URL (contract/redis-address.ts); behind Sentinels the connection follows the master
  */
 export function createRedis(url: string, log: Logger): RedisConnection {
   return new Connection(url, log);

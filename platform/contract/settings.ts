@@ -1,19 +1,21 @@
 // Every HEADWATER_* setting: schema, default, unit, text. One table: roles pick from it, docs/configuration.md is written from it.
 import { z } from 'zod';
+import { parseRedisUrl } from './redis-address.ts';
 
 const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
 const count = (min: number, max: number, fallback: number) =>
   z.coerce.number().int().min(min).max(max).default(fallback);
+/** Items between commas, cleaned, the empty ones left out. */
+const listOf = (text: string, clean: (item: string) => string): string[] =>
+  text
+    .split(',')
+    .map(clean)
+    .filter((item) => item !== '');
 const ports = (fallback: string) =>
   z
     .string()
     .default(fallback)
-    .transform((text) =>
-      text
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    )
+    .transform((text) => listOf(text, (item) => item.trim()))
     .pipe(
       z
         .array(z.coerce.number<string>().int().min(0).max(65_535))
@@ -23,12 +25,7 @@ const ports = (fallback: string) =>
 const addresses = z
   .string()
   .default('')
-  .transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim().replace(/\/+$/, ''))
-      .filter((item) => item !== ''),
-  )
+  .transform((text) => listOf(text, (item) => item.trim().replace(/\/+$/, '')))
   .pipe(z.array(z.url({ protocol: /^https?$/ })).max(256));
 const optionalText = z
   .string()
@@ -59,8 +56,8 @@ export const settings = {
   REDIS_URL: {
     schema: z
       .string()
-      .regex(
-        /^(?:rediss?:\/\/\S+|redis\+sentinel:\/\/(?:[^@/\s]*@)?[A-Za-z0-9.-]+:\d{1,5}(?:,[A-Za-z0-9.-]+:\d{1,5})*\/[A-Za-z0-9._-]+(?:\/\d{1,3})?)$/,
+      .refine(
+        (url) => parseRedisUrl(url) !== null,
         'must look like redis://host:port/0 or redis+sentinel://host:port,host:port/master-name/0',
       )
       .default('redis://127.0.0.1:6379/0'),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseRedisUrl, serverUrl, withoutSecret } from './redis-address.ts';
+import { settings } from './settings.ts';
 
 describe('REDIS_URL', () => {
   it('names one server', () => {
@@ -25,8 +26,17 @@ describe('REDIS_URL', () => {
   });
 
   it('is refused when it is neither', () => {
-    for (const text of ['http://a', 'redis+sentinel://a/m', 'redis+sentinel://a:1', 'redis+sentinel://a:1,b/m', '']) {
+    for (const text of [
+      'http://a',
+      'redis+sentinel://a/m',
+      'redis+sentinel://a:1',
+      'redis+sentinel://a:1,b/m',
+      'redis+sentinel://secret@a:1/m',
+      'redis+sentinel://:%@a:1/m',
+      '',
+    ]) {
       expect(parseRedisUrl(text), text).toBeNull();
+      expect(settings.REDIS_URL.schema.safeParse(text).success, text).toBe(false);
     }
   });
 

@@ -31,8 +31,12 @@ export function parseRedisUrl(url: string): RedisAddress | null {
   });
   const known = sentinels.filter((sentinel) => sentinel !== null);
   if (known.length === 0 || known.length < sentinels.length) return null;
-  const decoded = { username: decodeURIComponent(username), password: decodeURIComponent(password) };
-  return { kind: 'sentinel', sentinels: known, name, ...decoded, db: Number(db) };
+  try {
+    const decoded = { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+    return { kind: 'sentinel', sentinels: known, name, ...decoded, db: Number(db) };
+  } catch {
+    return null;
+  }
 }
 
 /** Address of one server behind Sentinels. */
