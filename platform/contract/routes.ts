@@ -97,7 +97,6 @@ export function routeKey(route: Extract<ViewerRoute, { kind: 'init' | 'segment' 
 /** On a transcoder's private listener, internal secret required: an object that could not be stored yet. */
 export const workerObjectPath = (key: ObjectKey): string => `/spool/${key}`;
 
-export const masterPath = (playback: string): string => `/${playback}.m3u8`;
 export const watchPath = (playback: string): string => `/watch/${playback}`;
 export const embedPath = (playback: string): string => `/embed/${playback}`;
 export const mediaPlaylistPath = (content: string, rendition: string, grant: string = PUBLIC_GRANT): string =>

@@ -2,6 +2,15 @@
 import { z } from 'zod';
 import { RenditionName, WriterTag } from './ids.ts';
 
+/** A whole segment object of a rendition. */
+const StoredSegment = z.object({
+  writer: WriterTag,
+  bytes: z.number().int().nonnegative(),
+  sha256: z.string(),
+  /** In the rendition's timescale. */
+  duration: z.number().int().nonnegative(),
+});
+
 export const RenditionPart = z.object({
   writer: WriterTag,
   bytes: z.number().int().nonnegative(),
@@ -14,15 +23,7 @@ export const RenditionPart = z.object({
   /** Begins with a key frame (audio: always true). */
   independent: z.boolean(),
   /** Present in the last part of a segment: the segment object, stored before the entry is appended. Its writer may differ. */
-  segment: z
-    .object({
-      writer: WriterTag,
-      bytes: z.number().int().nonnegative(),
-      sha256: z.string(),
-      /** Whole segment, in the rendition's timescale. */
-      duration: z.number().int().nonnegative(),
-    })
-    .optional(),
+  segment: StoredSegment.optional(),
 });
 export type RenditionPart = z.infer<typeof RenditionPart>;
 
@@ -66,12 +67,7 @@ export const BlockSegment = z.object({
   term: z.number().int().positive(),
   renditions: z.record(
     RenditionName,
-    z.object({
-      writer: WriterTag,
-      bytes: z.number().int().nonnegative(),
-      sha256: z.string(),
-      /** In the rendition's timescale. */
-      duration: z.number().int().nonnegative(),
+    StoredSegment.extend({
       /** Of its first frame, in the rendition's timescale. */
       tfdt: z.number().int().nonnegative(),
     }),
