@@ -21,6 +21,12 @@ export type TestRedis = {
   restart(): Promise<void>;
 };
 
+/** One command through redis-cli; its plain output. */
+export async function redisCommand(port: number, ...args: string[]): Promise<string> {
+  const { stdout } = await run('redis-cli', ['-p', String(port), ...args], { timeout: 5_000 });
+  return stdout.trim();
+}
+
 /**
  * Starts a Redis on a free port in a folder of its own.
  * @param options `persistence`: append-only file, each write on disk at once
@@ -28,10 +34,7 @@ export type TestRedis = {
 export async function startRedis(options: { persistence?: boolean } = {}): Promise<TestRedis> {
   const port = await freePort();
   const dir = await tempDir('redis');
-  const command = async (...args: string[]) => {
-    const { stdout } = await run('redis-cli', ['-p', String(port), ...args], { timeout: 5_000 });
-    return stdout.trim();
-  };
+  const command = (...args: string[]) => redisCommand(port, ...args);
   const persistence = options.persistence ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir, ...persistence];
   const start = () => startProcess('redis-server', args, { cwd: dir }, async () => (await command('PING')) === 'PONG');

@@ -1,14 +1,12 @@
 // A Redis master with a replica and three Sentinels over them, all real, on free ports.
-import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { freePort } from './ports.ts';
+import { redisCommand } from './redis.ts';
 import { type ServerProcess, startProcess } from './server-process.ts';
 import { tempDir } from './temp.ts';
 import { waitUntil } from './wait-until.ts';
 
-const run = promisify(execFile);
 const MASTER = 'headwater';
 /** A master that is silent for this long is replaced. Unit: ms. */
 const DOWN_AFTER_MS = 1_000;
@@ -28,16 +26,11 @@ export type SentinelWorld = {
   stop(): Promise<void>;
 };
 
-async function command(port: number, ...args: string[]): Promise<string> {
-  const { stdout } = await run('redis-cli', ['-p', String(port), ...args], { timeout: 5_000 });
-  return stdout.trim();
-}
-
 async function startServer(dir: string, port: number, more: string[]): Promise<ServerProcess> {
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
-  const fast = ['--repl-timeout', '3', '--repl-ping-replica-period', '1'];
+  const fast = ['--repl-timeout', '3', '--repl-ping-replica-period', '1', '--repl-diskless-sync-delay', '0'];
   return startProcess('redis-server', [...args, ...fast, ...more], { cwd: dir }, async () => {
-    return (await command(port, 'PING')) === 'PONG';
+    return (await redisCommand(port, 'PING')) === 'PONG';
   });
 }
 
@@ -59,8 +52,19 @@ async function startSentinel(dir: string, port: number, master: number): Promise
     'redis-server',
     [file, '--sentinel'],
     { cwd: dir },
-    async () => (await command(port, 'PING')) === 'PONG',
+    async () => (await redisCommand(port, 'PING')) === 'PONG',
   );
+}
+
+/** Whether this Sentinel knows both others, and the replica as one that has copied the master. */
+async function knowsAll(port: number): Promise<boolean> {
+  const ask = async (what: 'MASTER' | 'REPLICAS') => {
+    const lines = (await redisCommand(port, 'SENTINEL', what, MASTER)).split('\n');
+    return (name: string) => lines[lines.indexOf(name) + 1];
+  };
+  const [master, replica] = [await ask('MASTER'), await ask('REPLICAS')];
+  const isCopied = replica('flags') === 'slave' && replica('master-link-status') === 'ok';
+  return master('num-slaves') === '1' && master('num-other-sentinels') === '2' && isCopied;
 }
 
 export async function startSentinelWorld(): Promise<SentinelWorld> {
@@ -75,26 +79,19 @@ export async function startSentinelWorld(): Promise<SentinelWorld> {
     sentinels.push({ port, process: await startSentinel(dir, port, first) });
   }
   const ask = async () => {
-    const answer = await command(sentinels[0]?.port ?? 0, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER);
+    const answer = await redisCommand(sentinels[0]?.port ?? 0, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER);
     return Number(answer.split('\n')[1]);
   };
-  await waitUntil(
-    'the Sentinels know the replica and each other',
-    async () => {
-      const known = await command(sentinels[0]?.port ?? 0, 'SENTINEL', 'MASTER', MASTER);
-      const field = (name: string) => Number(known.split('\n')[known.split('\n').indexOf(name) + 1]);
-      return field('num-slaves') === 1 && field('num-other-sentinels') === 2;
-    },
-    30_000,
-  );
+  // Whichever is elected must know a replica that it may promote; one that finds none tries again ten seconds later.
+  for (const { port } of sentinels) await waitUntil(`Sentinel ${port} knows the others`, () => knowsAll(port), 30_000);
   return {
     url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}/0`,
     master: ask,
     async isCopied(key, value) {
-      const held = await Promise.all([...servers.keys()].map((port) => command(port, 'GET', key)));
+      const held = await Promise.all([...servers.keys()].map((port) => redisCommand(port, 'GET', key)));
       return held.every((one) => one === value);
     },
-    command,
+    command: redisCommand,
     async killMaster() {
       const port = await ask();
       await servers.get(port)?.kill();
