@@ -1,6 +1,6 @@
 // What is playable of an asset or broadcast, as tables.
 import { expect, test } from 'vitest';
-import type { RenditionName, WriterTag } from '../platform/contract/ids.ts';
+import type { WriterTag } from '../platform/contract/ids.ts';
 import type { PlaybackState } from '../platform/contract/playback.ts';
 import type { RenditionInfo } from '../platform/contract/records.ts';
 import {
@@ -14,6 +14,7 @@ import {
   storedOf,
   streamOf,
   V360,
+  V720,
   VIDEO_PLAYBACK,
   video360,
 } from '../test/support/timelines.ts';
@@ -27,7 +28,6 @@ import {
   streamInfo,
 } from './playback-info.ts';
 
-const V720 = 'v720' as RenditionName;
 const video = storedOf(video360);
 const audio = storedOf(audio0);
 

@@ -4,6 +4,8 @@ import { type Mpd, readMpd } from '../../test/support/mpd.ts';
 import {
   A0,
   audio0,
+  type ClosedPlan,
+  closedSegment,
   epochOf,
   LIVE_CONTENT,
   pdtOf,
@@ -11,17 +13,16 @@ import {
   storedOf,
   V360,
   video360,
+  video720,
   WRITER,
 } from '../../test/support/timelines.ts';
-import type { RenditionName, WriterTag } from '../contract/ids.ts';
+import type { WriterTag } from '../contract/ids.ts';
 import type { EpochInfo, RenditionInfo } from '../contract/records.ts';
 import { writeDash } from './dash.ts';
 import { type LiveDash, liveDash, rateText, recordedDash, storedDash } from './dash-periods.ts';
 import type { LiveSegment } from './live-timeline.ts';
 import { recordedSegments } from './recording.ts';
 
-const V720 = 'v720' as RenditionName;
-const video720: RenditionInfo = { ...video360, name: V720, width: 1280, height: 720, bandwidth: 2_750_000 };
 const OTHER = 'writer0002' as WriterTag;
 /** Source time of the first epoch's first frame. */
 const TS0 = 500_000;
@@ -32,29 +33,13 @@ const epochAt = (epoch: number, msn0: number, renditions: RenditionInfo[] = [vid
   ts0: TS0 + msn0 * 2_000,
 });
 
-type Plan = { epoch: number; msn: number; gap?: boolean; has?: RenditionInfo[]; writer?: WriterTag };
 /** Audio begins a hundredth of a second early, as its frames fall. */
-const segmentOf = ({ epoch, msn, gap = false, has = [video360, audio0], writer = WRITER }: Plan): LiveSegment => ({
-  epoch,
-  msn,
-  lastPart: 3,
-  pdt: pdtOf(msn),
-  isGap: gap,
-  src: 'store',
-  media: gap
-    ? []
-    : has.map(({ name, kind, timescale }) => ({
-        rendition: name,
-        writer,
-        duration: 2 * timescale,
-        tfdt: Math.round((TS0 / 1_000 + msn * 2 - (kind === 'audio' ? 0.01 : 0)) * timescale),
-        bytes: 1_000,
-      })),
-});
-const plansOf = (epoch: number, from: number, to: number): Plan[] =>
+const segmentOf = (plan: ClosedPlan): LiveSegment =>
+  closedSegment(plan, (msn, kind) => TS0 / 1_000 + msn * 2 - (kind === 'audio' ? 0.01 : 0));
+const plansOf = (epoch: number, from: number, to: number): ClosedPlan[] =>
   Array.from({ length: to - from + 1 }, (_none, index) => ({ epoch, msn: from + index }));
 
-function live(plans: Plan[], changes: Partial<LiveDash> = {}): Mpd {
+function live(plans: ClosedPlan[], changes: Partial<LiveDash> = {}): Mpd {
   const manifest = liveDash({
     content: LIVE_CONTENT,
     epochs: [epochAt(1, 0)],

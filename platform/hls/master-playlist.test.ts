@@ -1,28 +1,13 @@
 // Master playlists, read back by two independent parsers.
-import * as hls from 'hls-parser';
-import { Parser } from 'm3u8-parser';
 import { expect, test } from 'vitest';
-import { audio0, LIVE_CONTENT, video360 } from '../../test/support/timelines.ts';
+import { readMaster } from '../../test/support/playlist-parsers.ts';
+import { audio0, LIVE_CONTENT, video360, video720 } from '../../test/support/timelines.ts';
 import type { RenditionName } from '../contract/ids.ts';
 import { masterPlaylist } from './master-playlist.ts';
 
-const video720 = { ...video360, name: 'v720' as RenditionName, width: 1280, height: 720, bandwidth: 2_750_000 };
-
-function readBack(text: string) {
-  const parser = new Parser();
-  const warnings: string[] = [];
-  parser.on('warn', ({ message }) => warnings.push(message));
-  parser.push(text);
-  parser.end();
-  expect(warnings).toEqual([]);
-  const other = hls.parse(text);
-  if (!other.isMasterPlaylist) throw new Error('not a master playlist');
-  return { manifest: parser.manifest, other };
-}
-
 test('two sizes with audio: best first, rates with the audio in them, one default audio rendition', () => {
   const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0, video360, video720] }) ?? '';
-  const { manifest, other } = readBack(text);
+  const { manifest, other } = readMaster(text);
   expect(manifest.version).toBe(6);
   expect(manifest.independentSegments).toBe(true);
   expect(manifest.playlists?.map((one) => one.uri)).toEqual([
@@ -61,7 +46,7 @@ test('the same renditions in another order give the same text', () => {
 });
 
 test('silent video: no audio group, the video codec alone', () => {
-  const { manifest, other } = readBack(masterPlaylist({ content: LIVE_CONTENT, renditions: [video360] }) ?? '');
+  const { manifest, other } = readMaster(masterPlaylist({ content: LIVE_CONTENT, renditions: [video360] }) ?? '');
   expect(manifest.playlists?.[0]?.attributes.CODECS).toBe('avc1.64001e');
   expect(manifest.playlists?.[0]?.attributes.BANDWIDTH).toBe(770_000);
   expect(other.variants[0]?.audio).toEqual([]);
@@ -69,7 +54,7 @@ test('silent video: no audio group, the video codec alone', () => {
 
 test('audio alone: one variant, which is the audio playlist, without size or frame rate', () => {
   const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0] }) ?? '';
-  const { manifest } = readBack(text);
+  const { manifest } = readMaster(text);
   expect(manifest.playlists?.map((one) => one.uri)).toEqual([`v/-/${LIVE_CONTENT}/a0/index.m3u8`]);
   expect(manifest.playlists?.[0]?.attributes.CODECS).toBe('mp4a.40.2');
   expect(text).not.toMatch(/RESOLUTION|FRAME-RATE|EXT-X-MEDIA/);
@@ -77,7 +62,7 @@ test('audio alone: one variant, which is the audio playlist, without size or fra
 
 test('a second audio rendition is offered, but is no default', () => {
   const second = { ...audio0, name: 'a1' as RenditionName };
-  const { other } = readBack(masterPlaylist({ content: LIVE_CONTENT, renditions: [second, audio0, video360] }) ?? '');
+  const { other } = readMaster(masterPlaylist({ content: LIVE_CONTENT, renditions: [second, audio0, video360] }) ?? '');
   expect(other.variants[0]?.audio.map((one) => [one.name, one.isDefault])).toEqual([
     ['Audio', true],
     ['Audio 2', false],
@@ -102,5 +87,5 @@ test('nothing to play is no playlist', () => {
 
 test('of pass-through no variant promises key frames at the start of its segments', () => {
   const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [video360], isDependent: true }) ?? '';
-  expect(readBack(text).manifest.independentSegments).toBeUndefined();
+  expect(readMaster(text).manifest.independentSegments).toBeUndefined();
 });

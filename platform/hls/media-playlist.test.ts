@@ -1,7 +1,6 @@
 // On-demand media playlists, read back by two independent parsers.
-import * as hls from 'hls-parser';
-import { Parser } from 'm3u8-parser';
 import { expect, test } from 'vitest';
+import { readMedia } from '../../test/support/playlist-parsers.ts';
 import { V360, WRITER } from '../../test/support/timelines.ts';
 import type { RenditionIndex } from '../contract/timeline.ts';
 import { vodPlaylist, writeMediaPlaylist } from './media-playlist.ts';
@@ -16,20 +15,8 @@ const indexOf = (durations: number[], timescale = 90_000): RenditionIndex => ({
   segments: durations.map((duration, msn) => ({ msn, tfdt: 0, duration, bytes: 10, sha256: '00' })),
 });
 
-function readBack(text: string) {
-  const parser = new Parser();
-  const warnings: string[] = [];
-  parser.on('warn', ({ message }) => warnings.push(message));
-  parser.push(text);
-  parser.end();
-  expect(warnings).toEqual([]);
-  const other = hls.parse(text);
-  if (other.isMasterPlaylist) throw new Error('not a media playlist');
-  return { manifest: parser.manifest, other };
-}
-
 test('a finished rendition: VOD, one MAP, every segment, ENDLIST', () => {
-  const { manifest, other } = readBack(writeMediaPlaylist(vodPlaylist(indexOf([540_000, 540_000, 123_456]))));
+  const { manifest, other } = readMedia(writeMediaPlaylist(vodPlaylist(indexOf([540_000, 540_000, 123_456]))));
   expect(manifest).toMatchObject({
     version: 6,
     playlistType: 'VOD',
@@ -55,7 +42,7 @@ test('an on-demand epoch is no discontinuity', () => {
 
 test('digits suffice: an hour of odd durations adds up to within a millisecond', () => {
   const durations = Array.from({ length: 600 }, (_none, index) => 540_541 - (index % 7));
-  const { manifest } = readBack(writeMediaPlaylist(vodPlaylist(indexOf(durations))));
+  const { manifest } = readMedia(writeMediaPlaylist(vodPlaylist(indexOf(durations))));
   const exact = durations.reduce((sum, duration) => sum + duration, 0) / 90_000;
   const shown = manifest.segments.reduce((sum, segment) => sum + segment.duration, 0);
   expect(Math.abs(shown - exact)).toBeLessThan(0.001);
@@ -66,7 +53,7 @@ test.each([
   { name: 'rounds down to the target', durations: [584_999], expected: 6 },
   { name: 'rounds up over the target', durations: [585_000], expected: 7 },
 ])('target duration: $name', ({ durations, expected }) => {
-  const { manifest } = readBack(writeMediaPlaylist(vodPlaylist(indexOf(durations))));
+  const { manifest } = readMedia(writeMediaPlaylist(vodPlaylist(indexOf(durations))));
   expect(manifest.targetDuration).toBe(expected);
 });
 

@@ -1,59 +1,35 @@
 // Recordings and clips as on-demand playlists: gaps left out, epochs joined, read back by two independent parsers.
-import * as hls from 'hls-parser';
-import { Parser } from 'm3u8-parser';
 import { expect, test } from 'vitest';
-import { A0, audio0, epochOf, pdtOf, V360, video360, WRITER } from '../../test/support/timelines.ts';
-import type { RenditionName, WriterTag } from '../contract/ids.ts';
-import type { EpochInfo, RenditionInfo } from '../contract/records.ts';
-import type { LiveSegment } from './live-timeline.ts';
+import { readMedia } from '../../test/support/playlist-parsers.ts';
+import {
+  A0,
+  audio0,
+  type ClosedPlan,
+  closedSegment,
+  epochOf,
+  pdtOf,
+  V360,
+  V720,
+  video360,
+  video720,
+  WRITER,
+} from '../../test/support/timelines.ts';
+import type { WriterTag } from '../contract/ids.ts';
+import type { EpochInfo } from '../contract/records.ts';
 import { writeMediaPlaylist } from './media-playlist.ts';
 import { recordedDurationS, recordedPlaylist, recordedRenditions, recordedSegments } from './recording.ts';
 
-const V720 = 'v720' as RenditionName;
-const video720: RenditionInfo = { ...video360, name: V720, width: 1280, height: 720, bandwidth: 2_750_000 };
 const OTHER = 'writer0002' as WriterTag;
-
-type Plan = { epoch: number; msn: number; gap?: boolean; has?: RenditionInfo[]; writer?: WriterTag; seconds?: number };
-
-const segmentOf = ({
-  epoch,
-  msn,
-  gap = false,
-  has = [video360, audio0],
-  writer = WRITER,
-  seconds = 2,
-}: Plan): LiveSegment => ({
-  epoch,
-  msn,
-  lastPart: 3,
-  pdt: pdtOf(msn),
-  isGap: gap,
-  src: 'store',
-  media: gap
-    ? []
-    : has.map(({ name, timescale }) => ({
-        rendition: name,
-        writer,
-        duration: seconds * timescale,
-        tfdt: msn * 2 * timescale,
-        bytes: 1_000,
-      })),
-});
 
 const BASE = '../../content/v360/';
 
-function listed(plans: Plan[], epochs: EpochInfo[], rendition = V360) {
-  const segments = recordedSegments(plans.map(segmentOf), epochs);
+function listed(plans: ClosedPlan[], epochs: EpochInfo[], rendition = V360) {
+  const segments = recordedSegments(
+    plans.map((plan) => closedSegment(plan)),
+    epochs,
+  );
   const text = writeMediaPlaylist(recordedPlaylist({ rendition, segments, base: BASE }));
-  const parser = new Parser();
-  const warnings: string[] = [];
-  parser.on('warn', ({ message }) => warnings.push(message));
-  parser.push(text);
-  parser.end();
-  expect(warnings).toEqual([]);
-  const other = hls.parse(text);
-  if (other.isMasterPlaylist) throw new Error('not a media playlist');
-  const { manifest } = parser;
+  const { manifest, other } = readMedia(text);
   expect(other.segments.map((one) => one.uri)).toEqual(manifest.segments.map((one) => one.uri));
   expect(manifest).toMatchObject({ playlistType: 'VOD', endList: true, mediaSequence: 0 });
   return { text, manifest, segments };
@@ -131,7 +107,7 @@ test('renditions: all that have a segment, described by the newest epoch that na
   const newer = { ...video360, codecs: 'avc1.640020' };
   const epochs = [epochOf(1, 0, [video720, video360, audio0]), epochOf(2, 1, [newer])];
   const segments = recordedSegments(
-    [segmentOf({ epoch: 1, msn: 0 }), segmentOf({ epoch: 2, msn: 1, has: [newer] })],
+    [closedSegment({ epoch: 1, msn: 0 }), closedSegment({ epoch: 2, msn: 1, has: [newer] })],
     epochs,
   );
   expect(recordedRenditions(segments)).toEqual([newer, audio0]);

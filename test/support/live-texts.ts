@@ -1,6 +1,4 @@
 // Live playlists of made-up timelines, each text read back by two independent parsers.
-import * as hls from 'hls-parser';
-import { Parser } from 'm3u8-parser';
 import { expect } from 'vitest';
 import type { RenditionName } from '../../platform/contract/ids.ts';
 import type { EpochInfo } from '../../platform/contract/records.ts';
@@ -8,6 +6,7 @@ import type { Position, TimelineEntry } from '../../platform/contract/timeline.t
 import { livePlaylist } from '../../platform/hls/live-playlist.ts';
 import { newestPlace } from '../../platform/hls/live-reload.ts';
 import { LiveTimeline } from '../../platform/hls/live-timeline.ts';
+import { readMedia } from './playlist-parsers.ts';
 import { V360 } from './timelines.ts';
 
 export type Show = {
@@ -38,17 +37,7 @@ export function textFrom(timeline: LiveTimeline, show: Omit<Show, 'entries' | 'w
 
 /** What both parsers make of a media playlist; they must agree and have nothing to complain about. */
 export function readBack(text: string) {
-  const parser = new Parser();
-  const warnings: string[] = [];
-  parser.on('warn', ({ message }) => warnings.push(message));
-  parser.push(text);
-  parser.end();
-  expect(warnings).toEqual([]);
-  // Strict: what breaks the draft's rules is an error, not a line on the console.
-  hls.setOptions({ strictMode: true });
-  const other = hls.parse(text);
-  if (other.isMasterPlaylist) throw new Error('not a media playlist');
-  const { manifest } = parser;
+  const { manifest, other } = readMedia(text);
   const whole = other.segments.filter((one) => one.uri !== '');
   expect(whole.map((one) => one.uri)).toEqual(manifest.segments.map((one) => one.uri));
   expect(other.mediaSequenceBase ?? 0).toBe(manifest.mediaSequence);

@@ -27,9 +27,11 @@ import type {
   RenditionPart,
   TimelineEntry,
 } from '../../platform/contract/timeline.ts';
+import type { LiveSegment } from '../../platform/hls/live-timeline.ts';
 
 export const WRITER = 'writer0001' as WriterTag;
 export const V360 = 'v360' as RenditionName;
+export const V720 = 'v720' as RenditionName;
 export const A0 = 'a0' as RenditionName;
 
 export const video360: RenditionInfo = {
@@ -44,6 +46,7 @@ export const video360: RenditionInfo = {
   average_bandwidth: 700_000,
   timescale: 90_000,
 };
+export const video720: RenditionInfo = { ...video360, name: V720, width: 1280, height: 720, bandwidth: 2_750_000 };
 export const audio0: RenditionInfo = {
   name: A0,
   kind: 'audio',
@@ -122,6 +125,35 @@ export function segmentEntries(plan: SegmentPlan): TimelineEntry[] {
       renditions,
     };
   });
+}
+
+export type ClosedPlan = {
+  epoch: number;
+  msn: number;
+  gap?: boolean;
+  /** Renditions that have it; default all. */
+  has?: RenditionInfo[];
+  writer?: WriterTag;
+  /** Length; default 2. */
+  seconds?: number;
+};
+
+/**
+ * A closed segment as a timeline holds it.
+ * @param startS media time of its first frame. Unit: s
+ */
+export function closedSegment(
+  { epoch, msn, gap = false, has = [video360, audio0], writer = WRITER, seconds = 2 }: ClosedPlan,
+  startS: (msn: number, kind: RenditionInfo['kind']) => number = () => msn * 2,
+): LiveSegment {
+  const media = has.map(({ name, kind, timescale }) => ({
+    rendition: name,
+    writer,
+    duration: seconds * timescale,
+    tfdt: Math.round(startS(msn, kind) * timescale),
+    bytes: 1_000,
+  }));
+  return { epoch, msn, lastPart: 3, pdt: pdtOf(msn), isGap: gap, src: 'store', media: gap ? [] : media };
 }
 
 /** Entries of the segments `from` to `to`, both included, of one epoch. */
