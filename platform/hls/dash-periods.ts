@@ -4,7 +4,7 @@ import type { EpochInfo, RenditionInfo, StoredRendition } from '../contract/reco
 import type { RenditionIndex } from '../contract/timeline.ts';
 import type { DashManifest, DashPeriod, DashSegment, DashTrack } from './dash.ts';
 import { type LiveSegment, mediaOf } from './live-timeline.ts';
-import { type RecordedSegment, recordedSegments } from './recording.ts';
+import { type RecordedSegment, recordedDurationS, recordedSegments } from './recording.ts';
 
 type Addressing = DashManifest['addressing'];
 
@@ -84,7 +84,7 @@ export function recordedDash(
     const tracks = tracksOf(run, epoch);
     const [leading] = tracks;
     if (leading === undefined) continue;
-    const durationS = run.reduce((sum, one) => sum + one.durationS, 0);
+    const durationS = recordedDurationS(run);
     targetDurationS = Math.max(targetDurationS, epoch.target_duration);
     periods.push({
       id: String(periods.length),
@@ -109,7 +109,9 @@ export type StoredTrack = { stored: StoredRendition; index: RenditionIndex };
  * @returns null when there is nothing to play
  */
 export function storedDash(content: ContentId, stored: readonly StoredTrack[]): DashManifest | null {
-  const playable = stored.filter(({ index }) => index.segments.length > 0).sort(videoFirst);
+  const playable = stored
+    .filter(({ index }) => index.segments.length > 0)
+    .sort((a, b) => videoFirst(a.stored, b.stored));
   const tracks = playable.map(({ stored: info, index }): DashTrack => {
     const segments = index.segments.map(({ msn, tfdt, duration }) => ({
       msn,
@@ -128,8 +130,8 @@ export function storedDash(content: ContentId, stored: readonly StoredTrack[]): 
   return { content, targetDurationS: longest, periods: [period], live: null, durationS, addressing: 'template' };
 }
 
-const videoFirst = (a: StoredTrack, b: StoredTrack): number =>
-  Number(a.stored.kind === 'audio') - Number(b.stored.kind === 'audio');
+const videoFirst = (a: RenditionInfo, b: RenditionInfo): number =>
+  Number(a.kind === 'audio') - Number(b.kind === 'audio');
 
 /** Media time of a track's first frame. Unit: s. */
 const originOf = ({ info, segments }: DashTrack): number => (segments[0]?.t ?? 0) / info.timescale;
@@ -166,7 +168,7 @@ function hasSameTracks(a: LiveSegment, b: LiveSegment, addressing: Addressing): 
 
 /** Video first, as the epoch names them; each track has every segment of the run. */
 function tracksOf(run: readonly RecordedSegment[], epoch: EpochInfo): DashTrack[] {
-  const infos = [...epoch.renditions].sort((a, b) => Number(a.kind === 'audio') - Number(b.kind === 'audio'));
+  const infos = [...epoch.renditions].sort(videoFirst);
   return infos.flatMap((info) => {
     const segments = run.flatMap(({ segment }) => segmentOf(segment, info.name));
     if (segments.length === 0) return [];

@@ -1,6 +1,7 @@
 // MPEG-DASH manifests: one structure that every MPD is written from, and its text. What stands in it: dash-periods.ts.
 // Source: ISO/IEC 23009-1; DASH-IF interoperability guidelines, part 5 (UTCTiming), part 4 (SegmentTimeline with $Number$).
 import type { ContentId, WriterTag } from '../contract/ids.ts';
+import { HOLD_BACK_TARGETS } from '../contract/latency.ts';
 import type { RenditionInfo } from '../contract/records.ts';
 import { initUri, PUBLIC_GRANT, segmentUri } from '../contract/routes.ts';
 
@@ -57,9 +58,6 @@ export type DashManifest = {
   addressing: 'template' | 'list';
 };
 
-/** Distance that players keep from the newest segment. Unit: target durations. */
-const DELAY_TARGETS = 3;
-
 /** The text of a manifest: a pure function of the structure. Addresses are relative to `/{playback_id}.mpd`. */
 export function writeDash(manifest: DashManifest): string {
   const { live, targetDurationS } = manifest;
@@ -90,7 +88,7 @@ const liveAttributes = (live: NonNullable<DashManifest['live']>, targetDurationS
   publishTime: date(live.publishedMs),
   minimumUpdatePeriod: duration(targetDurationS),
   timeShiftBufferDepth: duration(live.windowS),
-  suggestedPresentationDelay: duration(DELAY_TARGETS * targetDurationS),
+  suggestedPresentationDelay: duration(HOLD_BACK_TARGETS * targetDurationS),
 });
 
 function periodLines(period: DashPeriod, { addressing }: DashManifest): string[] {

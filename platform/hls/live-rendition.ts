@@ -8,11 +8,11 @@ import { segmentLines } from './media-playlist.ts';
 import { attributeTag, quoted, seconds } from './tags.ts';
 
 /** Length of a whole segment on the epoch's grid. Unit: s. */
-export const gridSegmentS = (epoch: EpochInfo): number =>
+const gridSegmentS = (epoch: EpochInfo): number =>
   epoch.grid === 'copy' ? epoch.target_duration : (epoch.segment_frames * epoch.fps.den) / epoch.fps.num;
 
 /** Length of a part on the epoch's grid: that of every gap part. Unit: s. */
-export const gridPartS = (epoch: EpochInfo): number =>
+const gridPartS = (epoch: EpochInfo): number =>
   epoch.grid === 'copy'
     ? (epoch.part_target ?? epoch.target_duration)
     : (epoch.part_frames * epoch.fps.den) / epoch.fps.num;

@@ -1,7 +1,7 @@
 // A recorded broadcast, or a clip cut from one, as an on-demand presentation: its segments without the gaps, and the media playlist of each rendition.
 import type { RenditionName } from '../contract/ids.ts';
 import type { EpochInfo, RenditionInfo } from '../contract/records.ts';
-import { initUri, segmentUri } from '../contract/routes.ts';
+import { initUri, NO_WRITER, segmentUri } from '../contract/routes.ts';
 import { type LiveSegment, mediaOf } from './live-timeline.ts';
 import type { MediaPlaylist, PlaylistSegment } from './media-playlist.ts';
 
@@ -14,9 +14,6 @@ export type RecordedSegment = {
   /** By the epoch's first rendition that has it. Unit: s. */
   durationS: number;
 };
-
-/** Stands in for the writer in the address of a segment that a rendition does not have. */
-const GAP_WRITER = 'none';
 
 /**
  * What a recording plays of a broadcast: gaps, and segments that no rendition has, are left out in all renditions alike.
@@ -76,7 +73,7 @@ export function recordedPlaylist({ rendition, segments, base }: RecordedPlaylist
     listed.push({
       discontinuity: run,
       mapUri: info === undefined ? null : base + initUri(segment.epoch),
-      uri: base + segmentUri(segment.epoch, segment.msn, own?.writer ?? GAP_WRITER),
+      uri: base + segmentUri(segment.epoch, segment.msn, own?.writer ?? NO_WRITER),
       durationS,
       programDateTimeMs: segment.pdt,
       isGap,
