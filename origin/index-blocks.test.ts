@@ -1,8 +1,9 @@
 // Which index blocks are read for a window.
 import { expect, test } from 'vitest';
 import { indexBlockKey, indexPrefix, type ObjectKey } from '../platform/contract/object-keys.ts';
+import type { IndexBlock } from '../platform/contract/timeline.ts';
 import { blockOf, entriesOf, LIVE_CONTENT } from '../test/support/timelines.ts';
-import { createBlockSource, readAllBlocks, readNewestBlocks } from './index-blocks.ts';
+import { createBlockSource, readNewestBlocks, readPlaces } from './index-blocks.ts';
 
 test('the newest blocks that reach back over the window, in order; other files there are passed over', async () => {
   const places = [0, 30, 60, 90, 120, 150].map((msn) => ({ epoch: msn < 90 ? 1 : 2, msn }));
@@ -24,7 +25,8 @@ test('the newest blocks that reach back over the window, in order; other files t
   await readNewestBlocks(blocks, LIVE_CONTENT, 60, (some) => found.push(...some.map((block) => block.first_msn)));
   expect(read).toEqual([150, 120, 90].map((msn) => indexBlockKey(LIVE_CONTENT, 2, msn)));
   expect(found).toEqual([150, 120, 90]);
-  const all = await readAllBlocks(blocks, LIVE_CONTENT);
+  const all: IndexBlock[] = [];
+  await readPlaces(blocks, LIVE_CONTENT, await blocks.places(LIVE_CONTENT), (some) => all.push(...some));
   expect(all.map((block) => [block.epoch, block.first_msn, block.segments.length])).toEqual(
     places.map(({ epoch, msn }) => [epoch, msn, 30]),
   );
@@ -62,6 +64,6 @@ test('no blocks, no reads', async () => {
     },
     read: () => Promise.reject(new Error('not asked')),
   });
-  expect(await readAllBlocks(blocks, LIVE_CONTENT)).toEqual([]);
+  expect(await blocks.places(LIVE_CONTENT)).toEqual([]);
   await readNewestBlocks(blocks, LIVE_CONTENT, 60, () => expect.unreachable());
 });

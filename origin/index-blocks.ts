@@ -37,16 +37,6 @@ export function createBlockSource(storage: Pick<ObjectStorage, 'list' | 'read'>)
 }
 
 /**
- * Every stored block of a content, in play order.
- * @throws ObjectMissing when one left meanwhile; StorageUnavailable
- */
-export async function readAllBlocks(source: BlockSource, content: ContentId): Promise<IndexBlock[]> {
-  const blocks: IndexBlock[] = [];
-  await readPlaces(source, content, await source.places(content), (some) => blocks.push(...some));
-  return blocks;
-}
-
-/**
  * The stored blocks that reach back `segments` media sequence numbers from the newest, newest first, so that the live edge comes soonest.
  * @param onBlocks called with each batch as it arrives
  * @throws StorageUnavailable
