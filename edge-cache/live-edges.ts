@@ -1,5 +1,7 @@
 // How far each live broadcast was served here, and how long its segments are: what an answer must not lie behind, what an origin may hold back.
+import { LIVE_TARGET_DURATION_S, LONGEST_WAIT_TARGETS } from '../platform/contract/latency.ts';
 import { comparePositions, type Position, parsePosition } from '../platform/contract/timeline.ts';
+import { dropOldest } from '../platform/runtime/bounded-map.ts';
 
 /** `_HLS_msn` and `_HLS_part` of a request; part null: the whole segment. */
 export type Asked = { msn: number; part: number | null };
@@ -7,10 +9,8 @@ export type Asked = { msn: number; part: number | null };
 const MAX_SUBJECTS = 10_000;
 /** After this long without an accepted answer an older position is believed: a guard must never lock a stream for good. Unit: ms. */
 const FORGET_MS = 12_000;
-/** Origins hold an answer back for three target durations; what comes later than this on top is not coming. Unit: ms. */
+/** Origins hold an answer back for LONGEST_WAIT_TARGETS; what comes later than this on top is not coming. Unit: ms. */
 const GRACE_MS = 2_000;
-const HOLD_TARGETS = 3;
-const DEFAULT_TARGET_S = 2;
 /** Less than the listeners' idle limit, whatever a playlist says. Unit: ms. */
 const LONGEST_HOLD_MS = 28_000;
 
@@ -49,14 +49,11 @@ export class LiveEdges {
     const isAhead = before === null || comparePositions(position, before.newest) >= 0;
     this.#edges.set(subject, {
       newest: isAhead ? position : before.newest,
-      targetS: targetS ?? before?.targetS ?? DEFAULT_TARGET_S,
+      targetS: targetS ?? before?.targetS ?? LIVE_TARGET_DURATION_S,
       // An older one proves nothing: only news keeps the guard up.
       atMs: isAhead ? nowMs : before.atMs,
     });
-    for (const oldest of this.#edges.keys()) {
-      if (this.#edges.size <= MAX_SUBJECTS) return;
-      this.#edges.delete(oldest);
-    }
+    dropOldest(this.#edges, MAX_SUBJECTS);
   }
 
   /** Whether some answer has already shown this place: then every origin that keeps up can answer at once. */
@@ -74,8 +71,8 @@ export class LiveEdges {
 
   /** Longest wait for an answer that an origin may hold back. Unit: ms. */
   holdMs(subject: string, nowMs: number): number {
-    const targetS = this.#recent(subject, nowMs)?.targetS ?? DEFAULT_TARGET_S;
-    return Math.min(LONGEST_HOLD_MS, targetS * HOLD_TARGETS * 1_000 + GRACE_MS);
+    const targetS = this.#recent(subject, nowMs)?.targetS ?? LIVE_TARGET_DURATION_S;
+    return Math.min(LONGEST_HOLD_MS, targetS * LONGEST_WAIT_TARGETS * 1_000 + GRACE_MS);
   }
 
   #recent(subject: string, nowMs: number): Edge | null {

@@ -1,4 +1,5 @@
 // Answers "no such thing", repeated for a moment so that a wrong address asked by many reaches an origin once a second. Bounded apart from the media.
+import { dropOldest } from '../platform/runtime/bounded-map.ts';
 import type { Headers } from './messages.ts';
 
 export type Missing = { status: number; headers: Headers; body: Buffer };
@@ -23,9 +24,6 @@ export class NegativeStore {
   set(key: string, missing: Missing, untilMs: number): void {
     this.#entries.delete(key);
     this.#entries.set(key, { missing, untilMs });
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#maxEntries) return;
-      this.#entries.delete(oldest);
-    }
+    dropOldest(this.#entries, this.#maxEntries);
   }
 }

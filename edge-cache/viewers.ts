@@ -1,5 +1,6 @@
 // How many people watch what: distinct viewers of each playback id over the last seconds, from their requests for media playlists and manifests.
 import type { ContentId, PlaybackId } from '../platform/contract/ids.ts';
+import { dropOldest } from '../platform/runtime/bounded-map.ts';
 
 /** A viewer counts this long after the last request. Unit: ms. */
 const SEEN_FOR_MS = 15_000;
@@ -52,12 +53,5 @@ export class Viewers {
   /** Sum over all playback ids. */
   total(nowMs: number): number {
     return Object.values(this.counts(nowMs)).reduce((sum, count) => sum + count, 0);
-  }
-}
-
-function dropOldest(map: Map<string, unknown>, max: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= max) return;
-    map.delete(key);
   }
 }

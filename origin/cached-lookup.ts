@@ -1,4 +1,5 @@
 // A small cache in front of a slow look-up: short-lived, bounded, one load per key at a time, old values while the source is away.
+import { dropOldest } from '../platform/runtime/bounded-map.ts';
 import { AppError } from '../platform/runtime/errors.ts';
 import { within } from '../platform/runtime/waits.ts';
 
@@ -84,10 +85,7 @@ export class CachedLookup<V> {
     const held = this.held.get(key) ?? { value: null, loading: null, loadingAt: 0, isExpired: false };
     this.held.delete(key);
     this.held.set(key, held);
-    if (this.held.size > this.limits.capacity) {
-      const [oldest] = this.held.keys();
-      if (oldest !== undefined) this.held.delete(oldest);
-    }
+    dropOldest(this.held, this.limits.capacity);
     return held;
   }
 

@@ -3,6 +3,7 @@
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import { initKey, type ObjectKey } from '../platform/contract/object-keys.ts';
 import type { BroadcastRecord } from '../platform/contract/records.ts';
+import { dropOldest } from '../platform/runtime/bounded-map.ts';
 
 /** One is about 1 KB. */
 const KEPT = 4_000;
@@ -40,10 +41,7 @@ export class LiveInits {
 
   private async read(key: ObjectKey): Promise<void> {
     this.held.set(key, this.now() + RETRY_MS);
-    for (const oldest of this.held.keys()) {
-      if (this.held.size <= KEPT) break;
-      this.held.delete(oldest);
-    }
+    dropOldest(this.held, KEPT);
     try {
       this.held.set(key, (await this.storage.read(key)).body);
     } catch {

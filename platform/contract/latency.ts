@@ -30,6 +30,8 @@ export const MAX_TARGET_DURATION_S = 10;
 export const PART_HOLD_BACK_TARGETS = 3;
 export const HOLD_BACK_TARGETS = 3;
 export const SKIP_UNTIL_TARGETS = 6;
+/** An origin holds a request back this many target durations at most, until there is news. */
+export const LONGEST_WAIT_TARGETS = 3;
 /** Directive-bearing answers are exact, and parts are listed, this many target durations back from the live edge. */
 export const PARTS_KEPT_TARGETS = 3;
 
