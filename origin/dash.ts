@@ -3,17 +3,11 @@ import type { AssetRecord, BroadcastRecord, PlaybackPolicy } from '../platform/c
 import { type DashManifest, writeDash } from '../platform/hls/dash.ts';
 import { liveDash, recordedDash, storedDash } from '../platform/hls/dash-periods.ts';
 import { NotPlayable, StreamStale } from './errors.ts';
-import type { LiveWindow } from './live-window.ts';
+import type { LiveWindow, WindowSource } from './live-window.ts';
 import type { PlaybackDirectory, Shown } from './playback.ts';
 import { assetState, isRecorded, newestEpoch, playableRenditions } from './playback-info.ts';
 import type { Recording, Recordings } from './recordings.ts';
 import type { VodPlaylists } from './vod-playlists.ts';
-
-/** What this file needs of the live windows. */
-export interface DashWindows {
-  open(broadcast: BroadcastRecord): Promise<LiveWindow>;
-  isCutOff(window: LiveWindow): boolean;
-}
 
 export type ManifestAnswer = { text: string; policy: PlaybackPolicy; kind: 'live' | 'video' };
 
@@ -24,7 +18,7 @@ export interface Dash {
 
 export type DashDeps = {
   directory: Pick<PlaybackDirectory, 'broadcastNow'>;
-  windows: DashWindows;
+  windows: Pick<WindowSource, 'open' | 'isCutOff'>;
   recordings: Recordings;
   vod: VodPlaylists;
   /** Wall clock, ms since the epoch. */
@@ -87,7 +81,7 @@ async function liveManifest(
   const nothing = () => new NotPlayable(shown.status === 'ended' ? 'ended' : 'waiting');
   if (newestEpoch(shown) === null) throw nothing();
   const window = await deps.windows.open(shown);
-  if (shown.status === 'live' && shown.ingest !== null && deps.windows.isCutOff(window)) throw new StreamStale();
+  if (deps.windows.isCutOff(window)) throw new StreamStale();
   const { timeline } = window;
   const newest = timeline.newest();
   if (newest === null) throw nothing();

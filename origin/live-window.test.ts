@@ -207,11 +207,13 @@ test.each([
 });
 
 test('the age gauge knows only broadcasts on the air', async () => {
-  const { windows, open, say } = build();
-  const window = await open();
+  const { world, windows, open, say } = build();
+  world.record = broadcastOf({ ingest: null });
+  await open();
   say(entriesOf(1, 0, 0));
   expect(windows.oldestSegmentAgeS()).toBe(0);
-  window.isOnAir = true;
+  world.record = broadcastOf();
+  await open();
   expect(windows.oldestSegmentAgeS()).toBeCloseTo((Date.now() - pdtOf(0)) / 1_000 - 2, 0);
 });
 

@@ -1,7 +1,7 @@
 // Live windows: the timelines of the broadcasts that viewers ask for, followed and held in memory. A window never steps back.
 import type { PlatformEvent } from '../platform/contract/events.ts';
 import type { BroadcastId, ContentId } from '../platform/contract/ids.ts';
-import { LIVE_TARGET_DURATION_S } from '../platform/contract/latency.ts';
+import { LIVE_TARGET_DURATION_S, LONGEST_WAIT_TARGETS } from '../platform/contract/latency.ts';
 import type { BroadcastRecord } from '../platform/contract/records.ts';
 import type { TimelineEntry } from '../platform/contract/timeline.ts';
 import { RunTexts, windowSegments } from '../platform/hls/live-playlist.ts';
@@ -29,8 +29,6 @@ const IDLE_MS = 60_000;
 const SWEEP_MS = 1_000;
 const MOST_WINDOWS = 2_000;
 const BLOCKS_RETRY_MS = 1_000;
-/** Without word from Redis for this many target durations, what is held is too old to show as live; nobody waits longer either. */
-const CUT_OFF_TARGETS = 3;
 /** The record may say `ended` before the last entries are here; ENDLIST without them would cut the end off. */
 const END_SETTLE_MS = 500;
 const LONG_OVER_MS = 10_000;
@@ -47,9 +45,6 @@ export type LiveWindowDeps = {
   now?: () => number;
 };
 
-/** How far viewers of a broadcast can rewind. Unit: s. */
-export const dvrWindowS = (broadcast: BroadcastRecord, windowS: number): number => broadcast.dvr_window_s ?? windowS;
-
 /** Whether it is over, and for how long. Unit: ms. */
 const endOf = ({ status, ended_at: at }: BroadcastRecord): [isEnded: boolean, agoMs: number] => [
   status === 'ended',
@@ -65,7 +60,7 @@ export class LiveWindow {
   readonly partTargetS: number | null;
   readonly waiting = new Waiting();
   readonly runTexts = new RunTexts();
-  /** On the air as of the last request; kept for the age gauge. */
+  /** On the air as of the last request. */
   isOnAir = false;
   usedAt: number;
   private heardAt: number;
@@ -77,15 +72,15 @@ export class LiveWindow {
     const [epoch] = broadcast.epochs;
     this.targetS = epoch?.target_duration ?? LIVE_TARGET_DURATION_S;
     this.partTargetS = epoch?.part_target ?? null;
-    this.timeline = new LiveTimeline(windowSegments(dvrWindowS(broadcast, windowS), this.targetS));
+    this.timeline = new LiveTimeline(windowSegments(broadcast.dvr_window_s ?? windowS, this.targetS));
     this.now = now;
     this.usedAt = now();
     this.heardAt = now();
   }
 
-  /** Longest time without news, and longest wait for it. Unit: ms. */
+  /** Longest wait for news; without word from Redis for longer, what is held is too old to show as live. Unit: ms. */
   get cutOffMs(): number {
-    return CUT_OFF_TARGETS * this.targetS * 1_000;
+    return LONGEST_WAIT_TARGETS * this.targetS * 1_000;
   }
 
   /** Takes news; whoever waits looks again. @param take answers whether the newest part is another one now */
@@ -132,6 +127,7 @@ export class LiveWindow {
 export interface WindowSource {
   /** @param broadcast has an epoch that names its renditions */
   open(broadcast: BroadcastRecord): Promise<LiveWindow>;
+  /** On the air, but Redis has been silent for so long that another origin must know better. */
   isCutOff(window: LiveWindow): boolean;
   /** ms since Redis last answered. */
   staleMs(): number;
@@ -188,18 +184,17 @@ export class LiveWindows implements Component, FollowedBroadcasts, WindowSource 
     // Young windows are at the back, so that the bound takes the one unused for longest.
     this.followed.delete(content);
     this.followed.set(content, followed);
+    followed.window.isOnAir = broadcast.status === 'live' && broadcast.ingest !== null;
     followed.window.noteEnd(...endOf(broadcast));
     if (followed.blocksDueAt !== null && this.now() >= followed.blocksDueAt) void this.readBlocks(content, followed);
     await followed.opening;
     return followed.window;
   }
 
-  /** Redis has been silent for so long that another origin must know better. */
   isCutOff(window: LiveWindow): boolean {
-    return window.isQuiet() && this.deps.source.staleMs() > window.cutOffMs;
+    return window.isOnAir && window.isQuiet() && this.deps.source.staleMs() > window.cutOffMs;
   }
 
-  /** ms since Redis last answered. */
   staleMs(): number {
     return this.deps.source.staleMs();
   }

@@ -54,14 +54,10 @@ export type PlaylistDeps = {
 };
 
 export function createPlaylists({ windows, live, vod, recordings, windowS }: PlaylistDeps): Playlists {
-  const openWindow = async (broadcast: BroadcastRecord): Promise<LiveWindow | null> => {
-    if (newestEpoch(broadcast) === null) return null;
-    const window = await windows.open(broadcast);
-    window.isOnAir = broadcast.status === 'live' && broadcast.ingest !== null;
-    return window;
-  };
+  const openWindow = async (broadcast: BroadcastRecord): Promise<LiveWindow | null> =>
+    newestEpoch(broadcast) === null ? null : await windows.open(broadcast);
   const listable = (window: LiveWindow | null): LiveWindow | null => {
-    if (window?.isOnAir && windows.isCutOff(window)) throw new StreamStale();
+    if (window !== null && windows.isCutOff(window)) throw new StreamStale();
     return hasSegments(window) ? window : null;
   };
   const assetMaster = async (asset: AssetRecord): Promise<string> => {
