@@ -1,7 +1,7 @@
 // Pictures: which object stands behind thumbnail.jpg, poster.jpg and the storyboard of an upload, a recording, a clip, a running stream.
-import { ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
-import type { ContentId, WriterTag } from '../platform/contract/ids.ts';
-import { imageKey, livePictureKey, type ObjectKey } from '../platform/contract/object-keys.ts';
+import { isStored, type ObjectStorage } from '../platform/adapters/storage.ts';
+import type { ContentId } from '../platform/contract/ids.ts';
+import { imageKey, LIVE_PICTURES, livePictureKey, type ObjectKey } from '../platform/contract/object-keys.ts';
 import type { AssetRecord, BroadcastRecord } from '../platform/contract/records.ts';
 import { recordedDurationS } from '../platform/hls/recording.ts';
 import { cutStoryboard, PICTURE_EVERY_S, pictureStep } from '../platform/hls/storyboard.ts';
@@ -11,6 +11,7 @@ import { isRecorded, newestEpoch } from './playback-info.ts';
 import type { LiveTails, Recording, Recordings } from './recordings.ts';
 import { CACHE } from './replies.ts';
 
+/** `cache` is a Cache-Control. */
 export type ImageAnswer =
   | { key: ObjectKey; type: string; cache: string }
   /** Made here. */
@@ -27,8 +28,6 @@ export type ImagesDeps = { storage: Pick<ObjectStorage, 'head' | 'read'>; window
 const LIVE_CACHE = 'public, max-age=5';
 const JPEG = 'image/jpeg';
 const VTT = 'text/vtt; charset=utf-8';
-/** Writer of a broadcast's sheets and storyboard (object-keys.ts). */
-const LIVE_WRITER = 'live' as WriterTag;
 /** A worker that is busy leaves pictures out, and the newest may not be stored yet: so many places are tried. */
 const MOST_TRIED = 3;
 
@@ -61,7 +60,7 @@ async function ofRecorded(deps: ImagesDeps, asset: AssetRecord, name: string): P
   const { content_id: content, range } = asset;
   if (name === 'storyboard.vtt' && range !== null) return await clippedStoryboard(deps, asset);
   if (name.startsWith('storyboard')) {
-    return { key: imageKey(content, name, LIVE_WRITER), type: typeOf(name), cache: CACHE.image };
+    return { key: imageKey(content, name, LIVE_PICTURES), type: typeOf(name), cache: CACHE.image };
   }
   const { broadcast, segments } = await deps.recordings.open(asset);
   const own = clipPlaces(
@@ -85,7 +84,7 @@ const marked = (numbers: readonly number[], broadcast: BroadcastRecord): number[
   numbers.filter((msn) => msn % stepOf(broadcast) === 0);
 const stepOf = ({ epochs }: BroadcastRecord): number => pictureStep(epochs[0]?.target_duration ?? PICTURE_EVERY_S);
 /** The first picture of a broadcast that is more than black. */
-const posterKey = (content: ContentId): ObjectKey => imageKey(content, 'poster.jpg', LIVE_WRITER);
+const posterKey = (content: ContentId): ObjectKey => imageKey(content, 'poster.jpg', LIVE_PICTURES);
 
 /** The first of these that the store has. */
 async function firstStored({ storage }: ImagesDeps, keys: readonly ObjectKey[]): Promise<ObjectKey> {
@@ -93,20 +92,10 @@ async function firstStored({ storage }: ImagesDeps, keys: readonly ObjectKey[]):
   throw new MediaUnknown('picture yet');
 }
 
-async function isStored(storage: Pick<ObjectStorage, 'head'>, key: ObjectKey): Promise<boolean> {
-  try {
-    await storage.head(key);
-    return true;
-  } catch (thrown) {
-    if (thrown instanceof ObjectMissing) return false;
-    throw thrown;
-  }
-}
-
 /** The broadcast's storyboard, cut to a clip of it. */
 async function clippedStoryboard(deps: ImagesDeps, asset: AssetRecord): Promise<ImageAnswer> {
   // It is there once the broadcast is over, and not before.
-  const { body } = await deps.storage.read(imageKey(asset.content_id, 'storyboard.vtt', LIVE_WRITER));
+  const { body } = await deps.storage.read(imageKey(asset.content_id, 'storyboard.vtt', LIVE_PICTURES));
   const clip = await deps.recordings.open(asset);
   const whole = await deps.recordings.open({ ...asset, range: null });
   const text = cutStoryboard(body.toString('utf8'), offsetOf(clip, whole), recordedDurationS(clip.segments));

@@ -113,6 +113,17 @@ export interface ObjectStorage {
   close(): Promise<void>;
 }
 
+/** Whether there is an object at this key. @throws StorageUnavailable */
+export async function isStored(storage: Pick<ObjectStorage, 'head'>, key: ObjectKey): Promise<boolean> {
+  try {
+    await storage.head(key);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof ObjectMissing) return false;
+    throw thrown;
+  }
+}
+
 /** Fields of the settings that choose and open a store. */
 export type StorageSettings = {
   STORAGE: 'fs' | 's3' | 'minio';

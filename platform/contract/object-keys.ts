@@ -34,13 +34,15 @@ export const mediaPrefix = (content: ContentId): string => `media/${content}/`;
 export const imageKey = (content: ContentId, name: string, writer: WriterTag): ObjectKey =>
   asKey(`media/${content}/images/${writer}/${name}`);
 
+/** Stands in for the attempt in the keys of a broadcast's pictures: they have one name, whichever worker stores them. */
+export const LIVE_PICTURES = 'live' as WriterTag;
 /**
  * Picture cut from a live segment, 16:9 box of at most 320 x 180, JPEG; whoever comes first stores it. The newest is the stream's
  * thumbnail, and a recording's storyboard is made of them.
  */
 export const livePictureKey = (content: ContentId, msn: number): ObjectKey =>
-  asKey(`media/${content}/images/live/${String(msn).padStart(9, '0')}.jpg`);
-export const livePicturePrefix = (content: ContentId): string => `media/${content}/images/live/`;
+  imageKey(content, `${String(msn).padStart(9, '0')}.jpg`, LIVE_PICTURES);
+export const livePicturePrefix = (content: ContentId): string => `media/${content}/images/${LIVE_PICTURES}/`;
 /** Slate picture of a stream, JPEG or PNG as uploaded. */
 export const slateKey = (stream: StreamId): ObjectKey => asKey(`slates/${stream}`);
 
