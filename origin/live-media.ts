@@ -8,6 +8,7 @@ import { MediaPending, MediaUnknown } from './errors.ts';
 import type { LiveInits } from './live-inits.ts';
 import type { WindowSource } from './live-window.ts';
 import type { LiveObject } from './objects.ts';
+import { newestEpoch } from './playback-info.ts';
 import type { WorkerObjects } from './worker-objects.ts';
 
 export type LiveMediaRoute = Extract<ViewerRoute, { kind: 'init' | 'segment' | 'part' }>;
@@ -82,8 +83,7 @@ export function createLiveMedia({ windows, workers, inits }: LiveMediaDeps): Liv
   };
   return {
     async locate(broadcast, route, signal) {
-      const hasEpoch = broadcast.epochs.some((epoch) => epoch.renditions.length > 0);
-      const src = hasEpoch ? await srcOf(broadcast, route, signal) : 'store';
+      const src = newestEpoch(broadcast) === null ? 'store' : await srcOf(broadcast, route, signal);
       const holder = WORKER.exec(src)?.[1] ?? null;
       inits.note(broadcast);
       const kept = route.kind === 'init' ? inits.get(routeKey(route)) : null;

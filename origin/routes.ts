@@ -7,8 +7,6 @@ import express, {
   type Response,
 } from 'express';
 import { ObjectMissing } from '../platform/adapters/storage.ts';
-import type { ObjectKey } from '../platform/contract/object-keys.ts';
-import type { PlaybackPolicy } from '../platform/contract/records.ts';
 import { headers, PUBLIC_GRANT, parseViewerPath, routeKey, type ViewerRoute } from '../platform/contract/routes.ts';
 import { formatPosition } from '../platform/contract/timeline.ts';
 import { parseDirectives } from '../platform/hls/live-reload.ts';
@@ -22,7 +20,7 @@ import {
 import type { Logger } from '../platform/runtime/log.ts';
 import { healthRoutes, type Readiness } from '../platform/runtime/private-server.ts';
 import type { CatalogSource } from './catalog.ts';
-import { DASH_TYPE } from './dash.ts';
+import { DASH_TYPE, type Dash } from './dash.ts';
 import {
   MediaPending,
   MediaUnknown,
@@ -33,6 +31,7 @@ import {
   SignedUnavailable,
   StreamStale,
 } from './errors.ts';
+import type { Images } from './images.ts';
 import type { LiveMedia } from './live-media.ts';
 import type { OriginMetrics } from './metrics.ts';
 import type { Objects } from './objects.ts';
@@ -47,25 +46,12 @@ export type OriginDeps = {
   readiness: Readiness;
   directory: Pick<PlaybackDirectory, 'playback' | 'content' | 'playlistOwner'>;
   playlists: Playlists;
-  dash: DashSource;
-  images: ImageSource;
+  dash: Dash;
+  images: Images;
   liveMedia: LiveMedia;
   objects: Objects;
   catalog: CatalogSource;
 };
-/** Manifests of what a playback id shows. */
-export interface DashSource {
-  /** @throws NotPlayable MediaPending StreamStale StorageUnavailable */
-  manifest(shown: Shown): Promise<{ text: string; kind: 'live' | 'video'; policy: PlaybackPolicy }>;
-}
-/** Pictures of what a playback id shows. `cache` is a Cache-Control. */
-export interface ImageSource {
-  /** @throws MediaUnknown StorageUnavailable */
-  find(
-    shown: Shown,
-    name: string,
-  ): Promise<{ key: ObjectKey; type: string; cache: string } | { text: string; type: string; cache: string }>;
-}
 
 type Route<K extends ViewerRoute['kind']> = Extract<ViewerRoute, { kind: K }>;
 type Handler<K extends ViewerRoute['kind']> = (route: Route<K>, req: Request, res: Response) => Promise<void>;
@@ -171,7 +157,8 @@ function handlersOf(deps: OriginDeps): Handlers {
       else await sendObject(req, res, objects, { ...found, policy });
     },
     async 'media-playlist'(route, req, res) {
-      const directives = parseDirectives((name) => queryOf(req).get(name));
+      const query = new URL(req.originalUrl, 'http://origin').searchParams;
+      const directives = parseDirectives((name) => query.get(name));
       if (directives === null) throw new ReloadRefused('_HLS_msn and _HLS_part are numbers, _HLS_skip is YES or v2');
       const owner = opened(await directory.playlistOwner(route.content), route.grant);
       const request = { rendition: route.rendition, directives, signal: endOf(res) };
@@ -190,8 +177,6 @@ function handlersOf(deps: OriginDeps): Handlers {
 }
 
 const MEDIA_PLAYLIST_CACHE = { live: CACHE.live, reload: CACHE.liveReload, video: CACHE.videoMedia } as const;
-
-const queryOf = (req: Request): URLSearchParams => new URL(req.originalUrl, 'http://origin').searchParams;
 
 function statusOf(error: AppError): number {
   if (error instanceof ReloadRefused) return 400;
