@@ -1,95 +1,29 @@
 // Two origins over one real Redis and one fs store, a live timeline written by the test: what viewers of either see.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStorage } from '../../platform/adapters/open-storage.ts';
-import { createRecords, type Records } from '../../platform/adapters/records.ts';
-import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
-import type { ObjectStorage, StorageSettings } from '../../platform/adapters/storage.ts';
-import { createTimelineWriter, type TimelineWriter } from '../../platform/adapters/timeline-store.ts';
-import { type BroadcastId, contentOf, newId, type PlaybackId, type StreamId } from '../../platform/contract/ids.ts';
-import { indexBlockKey, segmentKey } from '../../platform/contract/object-keys.ts';
-import { mediaPlaylistPath, segmentUri } from '../../platform/contract/routes.ts';
-import type { TimelineEntry } from '../../platform/contract/timeline.ts';
-import { silentLogger } from '../../platform/runtime/log.ts';
+import { segmentKey } from '../../platform/contract/object-keys.ts';
+import { segmentUri } from '../../platform/contract/routes.ts';
 import { until } from '../support/platform.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { tempDir } from '../support/temp.ts';
-import {
-  blockOf,
-  broadcastOf,
-  entriesOf,
-  epochOf,
-  segmentEntries,
-  streamOf,
-  V360,
-  WRITER,
-} from '../support/timelines.ts';
-import { type RunningOrigin, startOrigin } from './origin-rig.ts';
+import { entriesOf, epochOf, segmentEntries, V360, WRITER } from '../support/timelines.ts';
+import { goLive, type OriginWorld, type RunningOrigin, startOrigin, startOriginWorld } from './origin-rig.ts';
 
-let redis: TestRedis;
-let storage: ObjectStorage;
-let connection: RedisConnection;
-let records: Records;
-let writer: TimelineWriter;
-let settings: StorageSettings;
-const origins: RunningOrigin[] = [];
+let world: OriginWorld;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  settings = {
-    STORAGE: 'fs',
-    DATA_DIR: await tempDir('origin'),
-    S3_ENDPOINT: null,
-    S3_REGION: '',
-    S3_BUCKET: '',
-    S3_ACCESS_KEY: null,
-    S3_SECRET_KEY: null,
-  };
-  storage = openStorage(settings, silentLogger);
-  connection = createRedis(redis.url, silentLogger);
-  await connection.start();
-  records = createRecords(storage, connection, silentLogger);
-  await records.ensureIndex();
-  writer = createTimelineWriter(connection);
-  for (let index = 0; index < 2; index += 1) origins.push(await startOrigin(redis.url, settings));
+  world = await startOriginWorld('origin');
 });
 
-afterAll(async () => {
-  for (const origin of origins) await origin.close();
-  await connection?.close();
-  await storage?.close();
-  await redis?.stop();
-});
+afterAll(() => world?.close());
 
-const originAt = (index: number): RunningOrigin => {
-  const origin = origins[index];
-  if (origin === undefined) throw new Error('no such origin');
-  return origin;
-};
-
-/** A stream on the air with the given entries in Redis. */
-async function goLive(entries: TimelineEntry[], epochs = [epochOf(1, 0)]) {
-  const id = newId<BroadcastId>();
-  const streamId = newId<StreamId>();
-  const playback = newId<PlaybackId>();
-  const content = contentOf(id);
-  await records.create('broadcast', broadcastOf({ id, content_id: content, stream_id: streamId, epochs }));
-  await records.create(
-    'stream',
-    streamOf({ id: streamId, broadcast_id: id, playback_ids: [{ id: playback, policy: 'public' }] }),
-  );
-  await writer.seed(content, 1, []);
-  for (const entry of entries) await writer.append(content, entry);
-  return { id, content, playback, media: mediaPlaylistPath(content, V360) };
-}
+const originAt = (index: number): RunningOrigin => world.originAt(index);
 
 /** Whole segments of a playlist: what index blocks keep; parts are of the live edge alone. */
 const segmentsOf = (text: string) => text.split('\n').filter((line) => /^1\/s\d|^#EXTINF|DATE-TIME/.test(line));
 const positionOf = (answer: Response) => answer.headers.get('headwater-position');
 
 test('two origins answer the same bytes, headers of position and validator too', async () => {
-  const live = await goLive(entriesOf(1, 0, 9));
+  const live = await goLive(world, entriesOf(1, 0, 9));
   for (const path of [live.media, `/${live.playback}.m3u8`]) {
-    const [one, two] = await Promise.all(origins.map((origin) => origin.get(path)));
+    const [one, two] = await Promise.all(world.origins.map((origin) => origin.get(path)));
     expect([one?.status, two?.status]).toEqual([200, 200]);
     expect(await two?.text()).toBe(await one?.text());
     for (const name of ['etag', 'headwater-position', 'cache-control', 'headwater-policy']) {
@@ -102,13 +36,13 @@ test('two origins answer the same bytes, headers of position and validator too',
 });
 
 test('an appended segment is in the playlists of both within 100 ms (the median of nine)', async () => {
-  const live = await goLive(entriesOf(1, 0, 2));
-  await Promise.all(origins.map((origin) => origin.get(live.media)));
+  const live = await goLive(world, entriesOf(1, 0, 2));
+  await Promise.all(world.origins.map((origin) => origin.get(live.media)));
   const tookMs: number[] = [];
   for (let msn = 3; msn < 12; msn += 1) {
-    for (const entry of segmentEntries({ epoch: 1, msn })) await writer.append(live.content, entry);
+    for (const entry of segmentEntries({ epoch: 1, msn })) await world.writer.append(live.content, entry);
     const appendedAt = performance.now();
-    const waits = origins.map((origin) =>
+    const waits = world.origins.map((origin) =>
       until(`segment ${msn}`, 2_000, async () => positionOf(await origin.get(live.media)) === `1.${msn}.3`, 5),
     );
     await Promise.all(waits);
@@ -118,14 +52,14 @@ test('an appended segment is in the playlists of both within 100 ms (the median 
 });
 
 test('an emptied Redis takes nothing back; the re-seeded timeline goes on', async () => {
-  const live = await goLive(entriesOf(1, 0, 9));
-  const before = await Promise.all(origins.map(async (origin) => (await origin.get(live.media)).text()));
-  await redis.flush();
-  const during = await Promise.all(origins.map(async (origin) => (await origin.get(live.media)).text()));
+  const live = await goLive(world, entriesOf(1, 0, 9));
+  const before = await Promise.all(world.origins.map(async (origin) => (await origin.get(live.media)).text()));
+  await world.redis.flush();
+  const during = await Promise.all(world.origins.map(async (origin) => (await origin.get(live.media)).text()));
   expect(during).toEqual(before);
-  await writer.seed(live.content, 1, entriesOf(1, 5, 9));
-  for (const entry of segmentEntries({ epoch: 1, msn: 10 })) await writer.append(live.content, entry);
-  for (const origin of origins) {
+  await world.writer.seed(live.content, 1, entriesOf(1, 5, 9));
+  for (const entry of segmentEntries({ epoch: 1, msn: 10 })) await world.writer.append(live.content, entry);
+  for (const origin of world.origins) {
     await until('segment 10', 3_000, async () => positionOf(await origin.get(live.media)) === '1.10.3');
     expect((await (await origin.get(live.media)).text()).match(/#EXTINF/g)).toHaveLength(11);
   }
@@ -133,15 +67,11 @@ test('an emptied Redis takes nothing back; the re-seeded timeline goes on', asyn
 });
 
 test('a fresh origin after an emptied Redis shows what the index blocks hold', async () => {
-  const live = await goLive(entriesOf(1, 0, 9));
-  const body = Buffer.from(JSON.stringify(blockOf(entriesOf(1, 0, 9))));
-  await storage.put(indexBlockKey(live.content, 1, 0), body, {
-    bytes: body.byteLength,
-    contentType: 'application/json',
-  });
+  const live = await goLive(world, entriesOf(1, 0, 9));
+  await world.storeBlock(live.content, entriesOf(1, 0, 9));
   const held = await (await originAt(0).get(live.media)).text();
-  await redis.flush();
-  const fresh = await startOrigin(redis.url, settings);
+  await world.redis.flush();
+  const fresh = await startOrigin(world.redis.url, world.settings);
   try {
     expect(segmentsOf(await (await fresh.get(live.media)).text())).toEqual(segmentsOf(held));
   } finally {
@@ -150,22 +80,18 @@ test('a fresh origin after an emptied Redis shows what the index blocks hold', a
 });
 
 test('a fresh origin shows the whole window when Redis was trimmed to the last block', async () => {
-  const live = await goLive(entriesOf(1, 0, 40));
+  const live = await goLive(world, entriesOf(1, 0, 40));
   const held = await (await originAt(0).get(live.media)).text();
-  const body = Buffer.from(JSON.stringify(blockOf(entriesOf(1, 0, 29))));
-  await storage.put(indexBlockKey(live.content, 1, 0), body, {
-    bytes: body.byteLength,
-    contentType: 'application/json',
-  });
-  await writer.trimBefore(live.content, { epoch: 1, msn: 30, part: 0 });
+  await world.storeBlock(live.content, entriesOf(1, 0, 29));
+  await world.writer.trimBefore(live.content, { epoch: 1, msn: 30, part: 0 });
   expect(await (await originAt(1).get(live.media)).text()).toBe(held);
 });
 
 test('Redis away: held playlists are served for three target durations, then stream-scope 503; back: again', async () => {
-  const live = await goLive(entriesOf(1, 0, 9));
+  const live = await goLive(world, entriesOf(1, 0, 9));
   const origin = originAt(0);
   const before = await (await origin.get(live.media)).text();
-  await redis.kill();
+  await world.redis.kill();
   const killedAt = performance.now();
   const during = await origin.get(live.media);
   expect(during.status).toBe(200);
@@ -179,23 +105,23 @@ test('Redis away: held playlists are served for three target durations, then str
   expect(refused.headers.get('headwater-scope')).toBe('stream');
   expect(refused.headers.get('retry-after')).toBe('1');
   expect(refused.headers.get('cache-control')).toBe('no-store');
-  await redis.restart();
-  await until("the test's own connection", 15_000, async () => connection.isReady());
+  await world.redis.restart();
+  await until("the test's own connection", 15_000, async () => world.connection.isReady());
   await until('playlist', 10_000, async () => (await origin.get(live.media)).status === 200);
 }, 60_000);
 
 test('a new epoch and the end: DISCONTINUITY, the new init, ENDLIST at last', async () => {
-  const live = await goLive(entriesOf(1, 0, 4));
+  const live = await goLive(world, entriesOf(1, 0, 4));
   await originAt(0).get(live.media);
-  await records.update('broadcast', live.id, (value) => ({ ...value, epochs: [...value.epochs, epochOf(2, 5)] }));
-  for (const entry of entriesOf(2, 5, 7)) await writer.append(live.content, entry);
+  await world.records.update('broadcast', live.id, (value) => ({ ...value, epochs: [...value.epochs, epochOf(2, 5)] }));
+  for (const entry of entriesOf(2, 5, 7)) await world.writer.append(live.content, entry);
   const text = await until('epoch 2', 3_000, async () => {
     const answer = await originAt(0).get(live.media);
     return positionOf(answer) === '2.7.3' ? answer.text() : null;
   });
   expect(text).toMatch(/#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="2\/init.mp4"/);
   expect(text).not.toContain('ENDLIST');
-  await records.update('broadcast', live.id, (value) => ({ ...value, status: 'ended', ended_at: Date.now() }));
+  await world.records.update('broadcast', live.id, (value) => ({ ...value, status: 'ended', ended_at: Date.now() }));
   await until('ENDLIST', 5_000, async () =>
     (await (await originAt(0).get(live.media)).text()).includes('#EXT-X-ENDLIST'),
   );
@@ -204,10 +130,10 @@ test('a new epoch and the end: DISCONTINUITY, the new init, ENDLIST at last', as
 });
 
 test('media: whole, ranges, and what is not there yet', async () => {
-  const live = await goLive(entriesOf(1, 0, 2));
+  const live = await goLive(world, entriesOf(1, 0, 2));
   const bytes = Buffer.from('0123456789');
   const key = segmentKey({ content: live.content, rendition: V360, epoch: 1, msn: 2, writer: WRITER });
-  await storage.put(key, bytes, { bytes: bytes.byteLength, contentType: 'video/mp4' });
+  await world.storage.put(key, bytes, { bytes: bytes.byteLength, contentType: 'video/mp4' });
   const at = (msn: number) => live.media.replace('index.m3u8', segmentUri(1, msn, WRITER));
   const whole = await originAt(0).get(at(2));
   expect(whole.status).toBe(200);

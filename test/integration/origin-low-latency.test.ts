@@ -2,80 +2,35 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStorage } from '../../platform/adapters/open-storage.ts';
-import { createRecords, type Records } from '../../platform/adapters/records.ts';
-import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
 import { createHeartbeat } from '../../platform/adapters/registry.ts';
-import type { ObjectStorage, StorageSettings } from '../../platform/adapters/storage.ts';
-import { createTimelineWriter, type TimelineWriter } from '../../platform/adapters/timeline-store.ts';
-import { type BroadcastId, contentOf, type NodeId, newId, type StreamId } from '../../platform/contract/ids.ts';
+import { type NodeId, newId } from '../../platform/contract/ids.ts';
 import type { NodeInfo } from '../../platform/contract/nodes.ts';
-import { indexBlockKey, partKey } from '../../platform/contract/object-keys.ts';
-import type { BroadcastRecord } from '../../platform/contract/records.ts';
+import { partKey } from '../../platform/contract/object-keys.ts';
 import { headers, mediaPlaylistPath, partUri, workerObjectPath } from '../../platform/contract/routes.ts';
-import { INDEX_BLOCK_SEGMENTS, type TimelineEntry } from '../../platform/contract/timeline.ts';
+import { INDEX_BLOCK_SEGMENTS } from '../../platform/contract/timeline.ts';
 import { closeServer } from '../../platform/runtime/http-server.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { readBack } from '../support/live-texts.ts';
 import { until } from '../support/platform.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { tempDir } from '../support/temp.ts';
-import { A0, blockOf, broadcastOf, entriesOf, segmentEntries, streamOf, V360, WRITER } from '../support/timelines.ts';
-import { type RunningOrigin, startOrigin, TEST_SECRET } from './origin-rig.ts';
+import { A0, entriesOf, segmentEntries, V360, WRITER } from '../support/timelines.ts';
+import {
+  goLive,
+  type OriginWorld,
+  type RunningOrigin,
+  startOrigin,
+  startOriginWorld,
+  TEST_SECRET,
+} from './origin-rig.ts';
 
-let redis: TestRedis;
-let storage: ObjectStorage;
-let connection: RedisConnection;
-let records: Records;
-let writer: TimelineWriter;
-let settings: StorageSettings;
-const origins: RunningOrigin[] = [];
+let world: OriginWorld;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  settings = {
-    STORAGE: 'fs',
-    DATA_DIR: await tempDir('origin-low-latency'),
-    S3_ENDPOINT: null,
-    S3_REGION: '',
-    S3_BUCKET: '',
-    S3_ACCESS_KEY: null,
-    S3_SECRET_KEY: null,
-  };
-  storage = openStorage(settings, silentLogger);
-  connection = createRedis(redis.url, silentLogger);
-  await connection.start();
-  records = createRecords(storage, connection, silentLogger);
-  await records.ensureIndex();
-  writer = createTimelineWriter(connection);
-  for (let index = 0; index < 2; index += 1) origins.push(await startOrigin(redis.url, settings));
+  world = await startOriginWorld('origin-low-latency');
 });
 
-afterAll(async () => {
-  for (const origin of origins) await origin.close();
-  await connection?.close();
-  await storage?.close();
-  await redis?.stop();
-});
+afterAll(() => world?.close());
 
-const originAt = (index: number): RunningOrigin => {
-  const origin = origins[index];
-  if (origin === undefined) throw new Error('no such origin');
-  return origin;
-};
-
-/** A stream on the air with the given entries in Redis. */
-async function goLive(entries: TimelineEntry[], changes: Partial<BroadcastRecord> = {}) {
-  const id = newId<BroadcastId>();
-  const streamId = newId<StreamId>();
-  const content = contentOf(id);
-  await records.create('broadcast', broadcastOf({ id, content_id: content, stream_id: streamId, ...changes }));
-  await records.create('stream', streamOf({ id: streamId, broadcast_id: id }));
-  await writer.seed(content, 1, []);
-  for (const entry of entries) await writer.append(content, entry);
-  const media = mediaPlaylistPath(content, V360);
-  return { id, content, media, at: (msn: number, part: number) => `${media}?_HLS_msn=${msn}&_HLS_part=${part}` };
-}
+const originAt = (index: number): RunningOrigin => world.originAt(index);
 
 /** Resolves when so many requests wait at an origin. */
 const blocked = (origin: RunningOrigin, count: number) =>
@@ -86,8 +41,8 @@ const blocked = (origin: RunningOrigin, count: number) =>
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 test('while a writer appends parts, two origins answer every directive with the same bytes, milliseconds after the append', async () => {
-  const live = await goLive(entriesOf(1, 0, 9));
-  for (const origin of origins) expect((await origin.get(live.media)).status).toBe(200);
+  const live = await goLive(world, entriesOf(1, 0, 9));
+  for (const origin of world.origins) expect((await origin.get(live.media)).status).toBe(200);
   const tookMs: number[] = [];
   for (const entry of entriesOf(1, 10, 14)) {
     const paths = [V360, A0].flatMap((rendition) =>
@@ -95,10 +50,10 @@ test('while a writer appends parts, two origins answer every directive with the 
         (skip) => `${mediaPlaylistPath(live.content, rendition)}?_HLS_msn=${entry.msn}&_HLS_part=${entry.part}${skip}`,
       ),
     );
-    const waits = origins.map((origin) => Promise.all(paths.map((path) => origin.get(path))));
-    for (const origin of origins) await blocked(origin, paths.length);
+    const waits = world.origins.map((origin) => Promise.all(paths.map((path) => origin.get(path))));
+    for (const origin of world.origins) await blocked(origin, paths.length);
     const appendedAt = performance.now();
-    await writer.append(live.content, entry);
+    await world.writer.append(live.content, entry);
     const [one = [], two = []] = await Promise.all(waits);
     tookMs.push(performance.now() - appendedAt);
     for (const [index, answer] of one.entries()) {
@@ -117,19 +72,17 @@ test('while a writer appends parts, two origins answer every directive with the 
 });
 
 test('a fresh origin answers a place with the text that others gave when it was new', async () => {
-  const live = await goLive(entriesOf(1, 0, 40));
+  const live = await goLive(world, entriesOf(1, 0, 40));
   const [last] = segmentEntries({ epoch: 1, msn: 41 });
   if (last === undefined) throw new Error('a segment has parts');
   const waiting = originAt(0).get(live.at(41, 0));
   await blocked(originAt(0), 1);
-  await writer.append(live.content, last);
+  await world.writer.append(live.content, last);
   const then = await (await waiting).text();
-  for (const entry of entriesOf(1, 41, 43).slice(1)) await writer.append(live.content, entry);
-  const body = Buffer.from(JSON.stringify(blockOf(entriesOf(1, 0, 29))));
-  const type = { bytes: body.byteLength, contentType: 'application/json' };
-  await storage.put(indexBlockKey(live.content, 1, 0), body, type);
-  await writer.trimBefore(live.content, { epoch: 1, msn: 30, part: 0 });
-  const fresh = await startOrigin(redis.url, settings);
+  for (const entry of entriesOf(1, 41, 43).slice(1)) await world.writer.append(live.content, entry);
+  await world.storeBlock(live.content, entriesOf(1, 0, 29));
+  await world.writer.trimBefore(live.content, { epoch: 1, msn: 30, part: 0 });
+  const fresh = await startOrigin(world.redis.url, world.settings);
   try {
     expect(await (await fresh.get(live.at(41, 0))).text()).toBe(then);
   } finally {
@@ -138,13 +91,13 @@ test('a fresh origin answers a place with the text that others gave when it was 
 });
 
 test('300 viewers of one part are answered together', async () => {
-  const live = await goLive(entriesOf(1, 0, 9));
+  const live = await goLive(world, entriesOf(1, 0, 9));
   await originAt(0).get(live.media);
   const waits = Array.from({ length: 300 }, () => originAt(0).get(live.at(10, 0)));
   await blocked(originAt(0), 300);
   const appendedAt = performance.now();
   const [entry] = segmentEntries({ epoch: 1, msn: 10 });
-  if (entry !== undefined) await writer.append(live.content, entry);
+  if (entry !== undefined) await world.writer.append(live.content, entry);
   const texts = await Promise.all(waits.map(async (wait) => (await wait).text()));
   console.info(`300 blocked requests answered after ${(performance.now() - appendedAt).toFixed(0)} ms`);
   expect(new Set(texts).size).toBe(1);
@@ -153,7 +106,7 @@ test('300 viewers of one part are answered together', async () => {
 test('a hinted part is sent as soon as the timeline names it; from a worker when the store does not have it', async () => {
   const key = (content: string, msn: number, part: number) =>
     partKey({ content: content as never, rendition: V360, epoch: 1, msn, part, writer: WRITER });
-  const live = await goLive(entriesOf(1, 0, 3));
+  const live = await goLive(world, entriesOf(1, 0, 3));
   const asked: string[] = [];
   const worker = createServer((req, res) => {
     asked.push(`${req.url} ${req.headers[headers.internal] === TEST_SECRET}`);
@@ -172,21 +125,21 @@ test('a hinted part is sent as soon as the timeline names it; from a worker when
     version: '0.1.0',
     load: {},
   };
-  const heartbeat = createHeartbeat(connection, () => node, silentLogger);
+  const heartbeat = createHeartbeat(world.connection, () => node, silentLogger);
   await heartbeat.start();
   try {
     await originAt(1).get(live.media);
     const at = (part: number) => live.media.replace('index.m3u8', partUri(1, 4, part, WRITER));
-    await storage.put(key(live.content, 4, 0), Buffer.from('stored'), { bytes: 6, contentType: 'video/mp4' });
+    await world.storage.put(key(live.content, 4, 0), Buffer.from('stored'), { bytes: 6, contentType: 'video/mp4' });
     const [first, second] = segmentEntries({ epoch: 1, msn: 4 });
     if (first === undefined || second === undefined) throw new Error('a segment has parts');
     const stored = originAt(1).get(at(0));
     await blocked(originAt(1), 1);
-    await writer.append(live.content, first);
+    await world.writer.append(live.content, first);
     expect(await (await stored).text()).toBe('stored');
     const spooled = originAt(1).get(at(1));
     await blocked(originAt(1), 1);
-    await writer.append(live.content, { ...second, src: `worker:${node.id}` });
+    await world.writer.append(live.content, { ...second, src: `worker:${node.id}` });
     await until('the registry', 5_000, async () => {
       const answer = await originAt(1).get(at(1));
       return (await answer.text()) === 'on a disk';
@@ -200,20 +153,20 @@ test('a hinted part is sent as soon as the timeline names it; from a worker when
 });
 
 test('the end reaches those who wait, without a poll of theirs', async () => {
-  const live = await goLive(entriesOf(1, 0, 3));
+  const live = await goLive(world, entriesOf(1, 0, 3));
   await originAt(0).get(live.media);
   const waiting = originAt(0).get(live.at(4, 0));
   await blocked(originAt(0), 1);
   const endedAt = performance.now();
-  await records.update('broadcast', live.id, (value) => ({ ...value, status: 'ended', ended_at: Date.now() }));
+  await world.records.update('broadcast', live.id, (value) => ({ ...value, status: 'ended', ended_at: Date.now() }));
   const answer = await waiting;
   expect(await answer.text()).toContain('#EXT-X-ENDLIST');
   expect(performance.now() - endedAt).toBeLessThan(3_000);
 });
 
 test('an origin that drains lets nobody hang, and is gone soon', async () => {
-  const live = await goLive(entriesOf(1, 0, 3));
-  const leaving = await startOrigin(redis.url, settings);
+  const live = await goLive(world, entriesOf(1, 0, 3));
+  const leaving = await startOrigin(world.redis.url, world.settings);
   await leaving.get(live.media);
   const waits = Array.from({ length: 20 }, () => leaving.get(live.at(4, 0)));
   await blocked(leaving, 20);
@@ -226,15 +179,13 @@ test('an origin that drains lets nobody hang, and is gone soon', async () => {
 });
 
 test('twelve hours to rewind: a fresh origin has them at the first answer, later ones are cheap', async () => {
-  const live = await goLive([], { dvr_window_s: 43_200 });
+  const live = await goLive(world, [], { dvr_window_s: 43_200 });
   const segments = 21_600;
   for (let first = 0; first < segments; first += INDEX_BLOCK_SEGMENTS) {
-    const entries = entriesOf(1, first, first + INDEX_BLOCK_SEGMENTS - 1);
-    const body = Buffer.from(JSON.stringify(blockOf(entries)));
-    await storage.put(indexBlockKey(live.content, 1, first), body, { bytes: body.byteLength, contentType: 'x' });
+    await world.storeBlock(live.content, entriesOf(1, first, first + INDEX_BLOCK_SEGMENTS - 1));
   }
-  for (const entry of entriesOf(1, segments, segments + 1)) await writer.append(live.content, entry);
-  const fresh = await startOrigin(redis.url, settings);
+  for (const entry of entriesOf(1, segments, segments + 1)) await world.writer.append(live.content, entry);
+  const fresh = await startOrigin(world.redis.url, world.settings);
   try {
     const timed = async (path: string) => {
       const began = performance.now();
@@ -245,7 +196,7 @@ test('twelve hours to rewind: a fresh origin has them at the first answer, later
     expect(cold.ms).toBeLessThan(10_000);
     await until('the whole window', 20_000, async () => (await timed(live.media)).text.includes('MEDIA-SEQUENCE:2\n'));
     const [next] = segmentEntries({ epoch: 1, msn: segments + 2 });
-    if (next !== undefined) await writer.append(live.content, next);
+    if (next !== undefined) await world.writer.append(live.content, next);
     const whole = await timed(live.at(segments + 2, 0));
     const delta = await timed(`${live.at(segments + 2, 0)}&_HLS_skip=YES`);
     expect(whole.text.match(/#EXTINF/g)).toHaveLength(segments);
@@ -261,13 +212,13 @@ test('twelve hours to rewind: a fresh origin has them at the first answer, later
 }, 60_000);
 
 test('Redis away: who waits is told after three target durations, within the stream', async () => {
-  const live = await goLive(entriesOf(1, 0, 3));
+  const live = await goLive(world, entriesOf(1, 0, 3));
   await originAt(0).get(live.media);
-  await redis.kill();
+  await world.redis.kill();
   const began = performance.now();
   const answer = await originAt(0).get(live.at(4, 0));
   expect([answer.status, answer.headers.get('headwater-scope')]).toEqual([503, 'stream']);
   expect(performance.now() - began).toBeGreaterThan(5_500);
-  await redis.restart();
-  await until("the test's own connection", 15_000, async () => connection.isReady());
+  await world.redis.restart();
+  await until("the test's own connection", 15_000, async () => world.connection.isReady());
 }, 60_000);

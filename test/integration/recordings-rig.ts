@@ -1,89 +1,44 @@
 // What the tests of recordings need: two real origins over one store and one Redis, broadcasts written as workers write them, a plain player.
-import * as hls from 'hls-parser';
+import type * as hls from 'hls-parser';
 import { expect } from 'vitest';
-import { openStorage } from '../../platform/adapters/open-storage.ts';
-import { createRecords, type Records } from '../../platform/adapters/records.ts';
-import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
-import type { ObjectStorage } from '../../platform/adapters/storage.ts';
-import { createTimelineWriter, type TimelineWriter } from '../../platform/adapters/timeline-store.ts';
-import {
-  type AssetId,
-  type BroadcastId,
-  type ContentId,
-  contentOf,
-  newId,
-  type PlaybackId,
-  type StreamId,
-  type WriterTag,
-} from '../../platform/contract/ids.ts';
-import { indexBlockKey, initKey, type ObjectKey, segmentKey } from '../../platform/contract/object-keys.ts';
+import type { Records } from '../../platform/adapters/records.ts';
+import { type AssetId, type BroadcastId, type ContentId, newId, type PlaybackId } from '../../platform/contract/ids.ts';
+import { initKey, LIVE_PICTURES, type ObjectKey, segmentKey } from '../../platform/contract/object-keys.ts';
 import type { AssetRecord, BroadcastRecord, RenditionInfo } from '../../platform/contract/records.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
-import { silentLogger } from '../../platform/runtime/log.ts';
 import { until } from '../support/platform.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { tempDir } from '../support/temp.ts';
-import {
-  assetOf,
-  audio0,
-  blockOf,
-  broadcastOf,
-  epochOf,
-  pdtOf,
-  segmentEntries,
-  streamOf,
-  video360,
-} from '../support/timelines.ts';
-import { type RunningOrigin, startOrigin } from './origin-rig.ts';
+import { readMaster, readMedia } from '../support/playlist-parsers.ts';
+import { assetOf, audio0, epochOf, pdtOf, segmentEntries, video360 } from '../support/timelines.ts';
+import { type Live, type OriginWorld, startOriginWorld } from './origin-rig.ts';
 
-let redis: TestRedis;
-let storage: ObjectStorage;
-let connection: RedisConnection;
+let world: OriginWorld;
 export let records: Records;
-let timeline: TimelineWriter;
-const origins: RunningOrigin[] = [];
 
 /** Redis, a store, two origins over them. For beforeAll. */
 export async function startWorld(): Promise<void> {
-  redis = await startRedis();
-  const settings = {
-    STORAGE: 'fs',
-    DATA_DIR: await tempDir('recordings'),
-    S3_ENDPOINT: null,
-    S3_REGION: '',
-    S3_BUCKET: '',
-    S3_ACCESS_KEY: null,
-    S3_SECRET_KEY: null,
-  } as const;
-  storage = openStorage(settings, silentLogger);
-  connection = createRedis(redis.url, silentLogger);
-  await connection.start();
-  records = createRecords(storage, connection, silentLogger);
-  await records.ensureIndex();
-  timeline = createTimelineWriter(connection);
-  for (let index = 0; index < 2; index += 1) origins.push(await startOrigin(redis.url, settings));
+  world = await startOriginWorld('recordings');
+  ({ records } = world);
 }
 
 /** For afterAll. */
-export async function stopWorld(): Promise<void> {
-  for (const origin of origins) await origin.close();
-  await connection?.close();
-  await storage?.close();
-  await redis?.stop();
-}
+export const stopWorld = async (): Promise<void> => world?.close();
+
+export const makeBroadcast = (changes: Partial<BroadcastRecord>): Promise<Live> => world.makeBroadcast(changes);
+/** Names entries in Redis, as a worker does. */
+export const append = (content: ContentId, entries: readonly TimelineEntry[]): Promise<void> =>
+  world.append(content, entries);
 
 /** Stores a small object. */
-export const put = async (key: ObjectKey, text: string): Promise<void> => {
-  const body = Buffer.from(text);
-  await storage.put(key, body, { bytes: body.byteLength, contentType: 'application/octet-stream' });
-};
+export const put = (key: ObjectKey, text: string): Promise<void> => world.put(key, text);
+/** Stores the index block over entries of one epoch. */
+export const storeBlock = (content: ContentId, entries: readonly TimelineEntry[]): Promise<void> =>
+  world.storeBlock(content, entries);
 
 export type Answer = { status: number; text: string; headers: Headers };
 
 /** The answer of the first origin. */
 export async function getOne(path: string, index = 0): Promise<Answer> {
-  const answer = await origins[index]?.get(path);
-  if (answer === undefined) throw new Error('no such origin');
+  const answer = await world.originAt(index).get(path);
   return { status: answer.status, text: await answer.text(), headers: answer.headers };
 }
 
@@ -114,34 +69,7 @@ export async function storeObjects(content: ContentId, entries: readonly Timelin
   }
 }
 
-/** Stores the index block over entries of one epoch. */
-export async function storeBlock(content: ContentId, entries: readonly TimelineEntry[]): Promise<void> {
-  const block = blockOf(entries);
-  await put(indexBlockKey(content, block.epoch, block.first_msn), JSON.stringify(block));
-}
-
-/** A broadcast with its stream. */
-export type Live = { id: BroadcastId; content: ContentId; streamId: StreamId; playback: PlaybackId };
-
-export async function makeBroadcast(changes: Partial<BroadcastRecord>): Promise<Live> {
-  const id = newId<BroadcastId>();
-  const live: Live = { id, content: contentOf(id), streamId: newId<StreamId>(), playback: newId<PlaybackId>() };
-  await records.create(
-    'broadcast',
-    broadcastOf({ id, content_id: live.content, stream_id: live.streamId, ...changes }),
-  );
-  const playbackIds = [{ id: live.playback, policy: 'public' }] as const;
-  await records.create('stream', streamOf({ id: live.streamId, broadcast_id: id, playback_ids: [...playbackIds] }));
-  return live;
-}
-
 export type Shown = { asset: AssetRecord; playback: PlaybackId };
-
-/** Names entries in Redis, as a worker does. */
-export async function append(content: ContentId, entries: readonly TimelineEntry[]): Promise<void> {
-  await timeline.seed(content, 1, []);
-  for (const entry of entries) await timeline.append(content, entry);
-}
 
 /** Who holds a content. */
 export async function hold(id: ContentId, holders: (AssetId | BroadcastId)[]): Promise<void> {
@@ -151,7 +79,7 @@ export async function hold(id: ContentId, holders: (AssetId | BroadcastId)[]): P
 /** Waits until both origins answer this status; records may be a second old. */
 export const untilStatus = (path: string, status: number): Promise<boolean> =>
   until(`${path} ${status}`, 5_000, async () => {
-    const answers = await Promise.all(origins.map((origin) => origin.get(path)));
+    const answers = await Promise.all(world.origins.map((origin) => origin.get(path)));
     return answers.every((answer) => answer.status === status);
   });
 
@@ -162,7 +90,7 @@ export async function makeAsset(content: ContentId, changes: Partial<AssetRecord
   const own: Partial<AssetRecord> = {
     planned: [],
     renditions: [],
-    images_writer: 'live' as WriterTag,
+    images_writer: LIVE_PICTURES,
     content_id: content,
   };
   const asset = assetOf({ id, playback_ids: [{ id: playback, policy: 'public' }], ...own, ...changes });
@@ -218,16 +146,14 @@ export type Played = { rendition: string; lines: string[]; playlist: hls.types.M
 /** Reads the master, every media playlist behind it, and every object they name. */
 export async function play(playback: PlaybackId): Promise<Played[]> {
   const address = `/${playback}.m3u8`;
-  const master = hls.parse((await get(address)).text);
-  if (!master.isMasterPlaylist) throw new Error('no master');
+  const { other: master } = readMaster((await get(address)).text);
   const audio = master.variants[0]?.audio[0]?.uri ?? '';
   const played: Played[] = [];
   for (const uri of [...master.variants.map((variant) => variant.uri), audio].filter((one) => one !== '')) {
     const path = new URL(uri, `http://origin${address}`).pathname;
     const answer = await get(path);
     expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'public, max-age=30']);
-    const playlist = hls.parse(answer.text);
-    if (playlist.isMasterPlaylist) throw new Error('a master');
+    const { other: playlist } = readMedia(answer.text);
     const at = (to: string | undefined) => new URL(to ?? '', `http://origin${path}`).pathname;
     for (const init of new Set(playlist.segments.filter(({ gap }) => !gap).map(({ map }) => at(map?.uri)))) {
       expect([init, (await get(init)).status]).toEqual([init, 200]);

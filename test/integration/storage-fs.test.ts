@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { ObjectConflict, type StorageSettings } from '../../platform/adapters/storage.ts';
 import { createFsStorage } from '../../platform/adapters/storage-fs.ts';
 import type { ObjectKey } from '../../platform/contract/object-keys.ts';
+import { fsSettings } from '../support/fs-settings.ts';
 import { storageSuite } from '../support/storage-suite.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -14,15 +15,7 @@ const json = { contentType: 'application/json' };
 describe('fs storage', () => {
   let settings: StorageSettings;
   beforeAll(async () => {
-    settings = {
-      STORAGE: 'fs',
-      DATA_DIR: await tempDir('fs-suite'),
-      S3_ENDPOINT: null,
-      S3_REGION: 'us-east-1',
-      S3_BUCKET: 'headwater',
-      S3_ACCESS_KEY: null,
-      S3_SECRET_KEY: null,
-    };
+    settings = fsSettings(await tempDir('fs-suite'));
   });
   storageSuite(() => settings);
 });
