@@ -60,8 +60,8 @@ describe.runIf(isAble)('the watch page on a low-latency live', () => {
     await wait(page, 's.partTarget === 0.35 && s.latency < s.targetLatency + 0.6');
     // A little behind is still live: made good by speed, not by a jump.
     await page.evaluate("document.querySelector('video').currentTime -= 2");
-    await wait(page, 's.rate > 1 && s.rate <= 1.2');
-    expect(await number(page, 'latency')).toBeGreaterThan(2);
+    // In one look: it may have been hurrying before, and hls.js knows its new latency a moment after the seek.
+    await wait(page, 's.rate > 1 && s.rate <= 1.2 && s.latency > 2');
     await wait(page, 's.latency < s.targetLatency + 0.6', 20_000);
     expect(await playerState(page)).toMatchObject({ isFollowing: true, reloads: 0 });
     const asked = server.asked.map((request) => request.path);
