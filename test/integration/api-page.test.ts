@@ -161,6 +161,8 @@ test.runIf(canRun)('a clip of what is on air, then a clip of that clip', async (
   await form.getByLabel('Last seconds').fill('10');
   await form.getByLabel('Name of the clip').fill('Goal');
   await page.keyboard.press('Enter');
+  // The list may show the clip before the form hears that it is made.
+  await form.waitFor({ state: 'detached' });
   const made = page.locator('#assets > li', { hasText: 'Goal' });
   await made.getByText(/Clip of Concert · 0:10/).waitFor();
   expect(await page.evaluate("document.activeElement?.getAttribute('aria-label')")).toBe('Clip Concert');
