@@ -48,7 +48,7 @@ export function assetFacts(asset: OverviewAsset, now: number): string {
 }
 
 /** What a recording or clip was made of; null for uploads. */
-export function sourceOf(asset: OverviewAsset): string | null {
+function sourceOf(asset: OverviewAsset): string | null {
   if (asset.source_type === 'upload') return null;
   const word = asset.source_type === 'live' ? 'Recording' : 'Clip';
   return asset.source_title ? `${word} of ${asset.source_title}` : word;
