@@ -1,7 +1,7 @@
 // The player's face: media-chrome's elements around one <video>, our seek bar, menus for quality, speed, audio and captions, and what is said over the picture.
 import 'media-chrome';
 import 'media-chrome/menu';
-import { el, icon, setText } from './dom.ts';
+import { el, icon, ripple, setText } from './dom.ts';
 import { formatDuration } from './format.ts';
 import { Playback } from './playback.ts';
 import type { PlaybackState } from './playback-state.ts';
@@ -45,7 +45,7 @@ type Parts = {
   stats: StatsPanel;
   /** `-1:23` behind live, `1:23 / 9:56` in a video. */
   place: HTMLElement;
-  live: HTMLButtonElement;
+  live: HTMLElement;
   statsButton: HTMLElement;
 };
 
@@ -114,10 +114,7 @@ function createParts(video: HTMLVideoElement, playback: Playback): Parts {
     },
     icon(BARS, ''),
   );
-  const live = document.createElement('button');
-  live.type = 'button';
-  live.className = 'live-button';
-  live.textContent = 'Live';
+  const live = el('button', { type: 'button', class: 'live-button' }, 'Live');
   live.addEventListener('click', () => playback.seekToLive());
   const stats = createStatsPanel((isOpen) => {
     statsButton.setAttribute('aria-pressed', String(isOpen));
@@ -147,7 +144,7 @@ const awayCard = (): HTMLElement =>
   el(
     'div',
     { class: 'away', role: 'status', 'aria-live': 'polite', noautohide: true, hidden: true },
-    el('div', { class: 'ripple', 'aria-hidden': 'true' }, el('i'), el('i'), el('i')),
+    ripple(),
     el('strong', {}, 'The broadcaster is reconnecting'),
     el('span', {}, 'The stream goes on here by itself.'),
   );

@@ -32,6 +32,10 @@ export function icon(path: string, slot: string): SVGElement {
   return drawing;
 }
 
+/** Three dots that say: wait. Hidden from screen readers. */
+export const ripple = (): HTMLElement =>
+  el('div', { class: 'ripple', 'aria-hidden': 'true' }, el('i'), el('i'), el('i'));
+
 /** Sets text only when it changed, so that screen readers and selections are left alone. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;

@@ -3,7 +3,7 @@
 /** Fastest speed at which a viewer behind the live target catches up; `?catchup=` of the page overrides it. */
 export const CATCH_UP_RATE = 1.2;
 /** A stall moves the live target back by this much, until playback has been calm again (live-target.ts). Unit: s. */
-export const STALL_STEP_S = 0.4;
+const STALL_STEP_S = 0.4;
 /**
  * A viewer who follows the live edge and fell this many target durations behind (slow start, outage) is taken back to
  * it; one who paused or went back in time stays there.

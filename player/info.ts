@@ -10,23 +10,22 @@ export const EDGES_EVERY_MS = 30_000;
 
 const LIMITS = { firstByteMs: 1_500, lastFirstByteMs: 5_000, silenceMs: 3_000, rounds: 1 };
 
+/** `text` is null unless the status is 200. */
 async function ask(
   ring: EdgeRing,
   path: string,
   signal: AbortSignal,
-): Promise<{ status: number; body: unknown; base: string }> {
-  const answer = await requestFromEdges(`${ring.bases[0] ?? ''}${path}`, ring, { ...LIMITS, signal });
-  const isFound = answer.status === 200;
-  const body: unknown = isFound ? JSON.parse(new TextDecoder().decode(answer.bytes)) : null;
-  return { status: answer.status, body, base: new URL(answer.url).origin };
+): Promise<{ status: number; text: string | null; base: string }> {
+  const { status, bytes, url } = await requestFromEdges(`${ring.bases[0] ?? ''}${path}`, ring, { ...LIMITS, signal });
+  return { status, text: status === 200 ? new TextDecoder().decode(bytes) : null, base: new URL(url).origin };
 }
 
 /** What an id shows now, as an event for the page's state; never throws. */
 export async function askInfo(ring: EdgeRing, path: string, signal: AbortSignal): Promise<ViewerEvent> {
   try {
-    const { status, body } = await ask(ring, path, signal);
+    const { status, text } = await ask(ring, path, signal);
     if (status === 404 || status === 400) return { type: 'missing' };
-    return status === 200 ? { type: 'answer', info: body as PlaybackInfo } : { type: 'unreachable' };
+    return text === null ? { type: 'unreachable' } : { type: 'answer', info: JSON.parse(text) as PlaybackInfo };
   } catch {
     return { type: 'unreachable' };
   }
@@ -35,8 +34,7 @@ export async function askInfo(ring: EdgeRing, path: string, signal: AbortSignal)
 /** The text at a path; null when there is none or no edge answers. */
 export async function askText(ring: EdgeRing, path: string, signal: AbortSignal): Promise<string | null> {
   try {
-    const answer = await requestFromEdges(`${ring.bases[0] ?? ''}${path}`, ring, { ...LIMITS, signal });
-    return answer.status === 200 ? new TextDecoder().decode(answer.bytes) : null;
+    return (await ask(ring, path, signal)).text;
   } catch {
     return null;
   }
@@ -67,7 +65,8 @@ export async function waitUntilOver(ring: EdgeRing, path: string, signal: AbortS
 /** Public streams and videos; null when no edge answers. */
 export async function askCatalog(ring: EdgeRing, signal: AbortSignal): Promise<Catalog | null> {
   try {
-    return (await ask(ring, '/catalog.json', signal)).body as Catalog | null;
+    const { text } = await ask(ring, '/catalog.json', signal);
+    return text === null ? null : (JSON.parse(text) as Catalog);
   } catch {
     return null;
   }
@@ -76,8 +75,8 @@ export async function askCatalog(ring: EdgeRing, signal: AbortSignal): Promise<C
 /** Reads the list of edges into the ring; a failure leaves the list as it is. */
 export async function refreshEdges(ring: EdgeRing, signal: AbortSignal): Promise<void> {
   try {
-    const { body, base } = await ask(ring, '/edges.json', signal);
-    if (body !== null) ring.update((body as EdgeList).edges, base);
+    const { text, base } = await ask(ring, '/edges.json', signal);
+    if (text !== null) ring.update((JSON.parse(text) as EdgeList).edges, base);
   } catch {
     // The page goes on with the edges it knows; the next reading comes in half a minute.
   }

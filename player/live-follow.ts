@@ -11,12 +11,12 @@ export type LiveWindow = {
 };
 
 /** A place this close behind the target means to follow the edge. Unit: s. */
-export const NEAR_EDGE_S = 3;
+const NEAR_EDGE_S = 3;
 /**
  * Nobody is put nearer than this to the beginning of the window: it moves on meanwhile, and audio may begin some
  * milliseconds after video; from before its beginning hls.js loads audio at the edge for ever. Unit: s.
  */
-export const WINDOW_MARGIN_S = 2;
+const WINDOW_MARGIN_S = 2;
 
 /** True when a viewer at this place means to watch live. */
 export const isNearEdge = (positionS: number, window: LiveWindow): boolean => positionS > window.targetS - NEAR_EDGE_S;

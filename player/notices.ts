@@ -1,6 +1,6 @@
 // What stands in the player's place while there is nothing to play: a heading, a sentence, a sign of life.
 import type { PlaybackInfo } from '../platform/contract/playback.ts';
-import { el } from './dom.ts';
+import { el, ripple } from './dom.ts';
 import { hasPlayer, type View } from './viewer.ts';
 
 type Words = { heading: string; text: string; isWaiting: boolean };
@@ -57,7 +57,7 @@ export function notice(
     el(
       'div',
       { class: 'notice-body' },
-      words.isWaiting ? el('div', { class: 'ripple', 'aria-hidden': 'true' }, el('i'), el('i'), el('i')) : null,
+      words.isWaiting ? ripple() : null,
       words.heading === '' ? null : el('h2', {}, words.heading),
       el('p', {}, words.text),
       view === 'waiting' && info?.title ? el('p', { class: 'notice-title' }, info.title) : null,

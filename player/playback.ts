@@ -60,6 +60,11 @@ export class Playback {
     return Hls.isSupported();
   }
 
+  /** The viewer watches live and is kept there. */
+  get isFollowing(): boolean {
+    return this.#live.isFollowing;
+  }
+
   start(): void {
     const { signal } = this.#closed;
     this.#tick = setInterval(() => this.#sample(), TICK_MS);
@@ -162,7 +167,7 @@ export class Playback {
       clockLatency: playingMs === null ? null : (Date.now() - playingMs) / 1_000,
       liveEdge: window?.edgeS ?? null,
       windowStart: window?.startS ?? null,
-      isFollowing: this.#live.isFollowing,
+      isFollowing: this.isFollowing,
       isAway: this.#live.isAway,
       partTarget: details === null || details.partTarget === 0 ? null : details.partTarget,
       segmentTarget: details === null ? null : details.targetduration,

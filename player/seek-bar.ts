@@ -11,7 +11,8 @@ export type Seekable = {
   dateAt(timeS: number): number | null;
   seek(timeS: number): void;
   seekToLive(): void;
-  state(): { currentTime: number; isFollowing: boolean };
+  /** The viewer watches live and is kept there. */
+  readonly isFollowing: boolean;
 };
 
 export type SeekBar = {
@@ -28,7 +29,7 @@ const LIVE_END_RATIO = 0.99;
 const PICTURE_PX = 90;
 const USED_KEYS = 'ArrowLeft ArrowRight ArrowUp ArrowDown Home End PageUp PageDown';
 
-/** @param media the element whose buffer is shown */
+/** @param media the element whose place and buffer are shown */
 export function createSeekBar(media: HTMLVideoElement, playback: Seekable): SeekBar {
   return new Bar(media, playback);
 }
@@ -79,8 +80,7 @@ class Bar implements SeekBar {
     const range = this.#playback.range();
     this.root.classList.toggle('is-empty', range === null);
     if (range === null) return;
-    const { currentTime, isFollowing } = this.#playback.state();
-    const place = range.isLive && isFollowing ? range.endS : currentTime;
+    const place = range.isLive && this.#playback.isFollowing ? range.endS : this.#media.currentTime;
     const ratio = this.#dragged ?? ratioAt(place, range);
     this.#played.style.width = percent(ratio);
     this.#thumb.style.left = percent(ratio);
@@ -127,7 +127,7 @@ class Bar implements SeekBar {
   #key(event: KeyboardEvent): void {
     const range = this.#playback.range();
     if (range === null || event.ctrlKey || event.metaKey || event.altKey) return;
-    const target = keyTarget(event.key, this.#playback.state().currentTime, range);
+    const target = keyTarget(event.key, this.#media.currentTime, range);
     if (target === null) return;
     event.preventDefault();
     event.stopPropagation();

@@ -82,8 +82,12 @@ export class Session {
   }
 
   #path(extension: 'json' | 'm3u8'): string {
-    const { playbackId, token } = this.#options;
-    return `/${playbackId}.${extension}${token === null ? '' : `?token=${encodeURIComponent(token)}`}`;
+    return this.#withToken(`/${this.#options.playbackId}.${extension}`);
+  }
+
+  #withToken(path: string): string {
+    const { token } = this.#options;
+    return token === null ? path : `${path}?token=${encodeURIComponent(token)}`;
   }
 
   #take(event: ViewerEvent): void {
@@ -150,8 +154,7 @@ export class Session {
   }
 
   async #loadStoryboard(address: string, controls: Controls, signal: AbortSignal): Promise<void> {
-    const { token } = this.#options;
-    const path = `/${address.replace(/^\/+/, '')}${token === null ? '' : `?token=${encodeURIComponent(token)}`}`;
+    const path = this.#withToken(`/${address.replace(/^\/+/, '')}`);
     const text = await askText(this.#ring, path, signal);
     if (text !== null) controls.setPictures(parseStoryboard(text, `${this.#ring.current}${path}`));
   }

@@ -5,7 +5,6 @@ import { statsRows } from './stats.ts';
 
 export type StatsPanel = {
   root: HTMLElement;
-  readonly isOpen: boolean;
   toggle(): void;
   /** Fresh numbers; does nothing while closed. */
   update(state: PlaybackState): void;
@@ -32,9 +31,6 @@ export function createStatsPanel(onToggle: (isOpen: boolean) => void): StatsPane
   });
   return {
     root,
-    get isOpen() {
-      return !root.hidden;
-    },
     toggle: () => set(root.hasAttribute('hidden')),
     update(state) {
       if (root.hidden) return;
