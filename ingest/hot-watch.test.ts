@@ -15,7 +15,10 @@ const watch = (): HotWatch =>
   new HotWatch(
     ID,
     {
-      holder: async (lease) => (lease === `live-hot:${ID}` ? second : leader),
+      async holder(lease) {
+        expect(lease).toBe(`live-hot:${ID}`);
+        return second;
+      },
       jobState: async (id) => states.get(id) ?? null,
       async enqueue(id, payload) {
         expect(payload).toEqual({ version: 1, broadcast_id: ID, term: 0, place: 'hot' });
@@ -26,7 +29,7 @@ const watch = (): HotWatch =>
     silentLogger,
   );
 async function run(watched: HotWatch, from: number, to: number, nodes = 2): Promise<void> {
-  for (let now = from; now <= to; now += 250) await watched.step(now, nodes);
+  for (let now = from; now <= to; now += 250) await watched.step(now, { hasLeader: leader !== null, nodes });
 }
 
 beforeEach(() => {
@@ -57,7 +60,7 @@ test.each([
 test('a job that landed on the leader comes again, ever more slowly', async () => {
   const watched = watch();
   for (let now = 0; now <= 60_000; now += 250) {
-    await watched.step(now, 2);
+    await watched.step(now, { hasLeader: true, nodes: 2 });
     for (const id of states.keys()) states.set(id, 'completed');
   }
   expect(states.size).toBeGreaterThan(5);

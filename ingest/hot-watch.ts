@@ -29,11 +29,15 @@ export class HotWatch {
     this.rounds = new JobRounds(source);
   }
 
-  /** @param now steady clock, ms. @param nodes workers that take live jobs. @returns whether a job was added */
-  async step(now: number, nodes: number): Promise<boolean> {
+  /**
+   * @param now steady clock, ms
+   * @param there a leader; and how many workers take live jobs
+   * @returns whether a job was added
+   */
+  async step(now: number, there: { hasLeader: boolean; nodes: number }): Promise<boolean> {
     if (now < this.lookAt) return false;
     this.lookAt = now + LOOK_MS;
-    if (nodes < HOT_NODES || (await this.source.holder(leaseNames.live(this.id))) === null) {
+    if (!there.hasLeader || there.nodes < HOT_NODES) {
       this.lapsedAt = null;
       return false;
     }

@@ -39,6 +39,11 @@ export class TermWatch {
     this.lapsedAt = isNew ? Number.NEGATIVE_INFINITY : null;
   }
 
+  /** Somebody held the lease at the last step. */
+  get isHeld(): boolean {
+    return this.lapsedAt === null;
+  }
+
   /** @param now steady clock, ms. @returns whether a job was added */
   async step(now: number): Promise<boolean> {
     if ((await this.source.holder(leaseNames.live(this.id))) !== null) {

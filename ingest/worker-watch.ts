@@ -25,7 +25,8 @@ export class WorkerWatch {
   /** @param now steady clock, ms. @param isEnding a second worker is of no use any more. @returns jobs added */
   async step(now: number, isEnding: boolean): Promise<number> {
     let jobs = (await this.term.step(now)) ? 1 : 0;
-    if (!isEnding && (await this.hot?.step(now, this.nodes.liveWorkers()))) jobs += 1;
+    if (isEnding) return jobs;
+    if (await this.hot?.step(now, { hasLeader: this.term.isHeld, nodes: this.nodes.liveWorkers() })) jobs += 1;
     return jobs;
   }
 }
