@@ -1,5 +1,6 @@
 // Names of the codecs an RTMP publisher may send, classic and Enhanced RTMP. Workers use H.264 and AAC.
 // Source: Adobe FLV 10.1, annex E.4; Enhanced RTMP v2.
+import { EXTENDED_AUDIO, EXTENDED_VIDEO } from './flv-tag.ts';
 
 export const VIDEO_FOR_VIEWERS = 'h264';
 export const AUDIO_FOR_VIEWERS = 'aac';
@@ -40,9 +41,6 @@ const FOUR_CC: Record<string, string> = {
   fLaC: 'flac',
   '.mp3': 'mp3',
 };
-
-const EXTENDED_VIDEO = 0x80;
-const EXTENDED_AUDIO = 9;
 
 /** @param body of a video tag, at least five bytes */
 export function videoCodecOf(body: Buffer): string {

@@ -30,6 +30,10 @@ export function headerSlotOf(tag: ClassifiedTag): 'metadata' | 'video' | 'audio'
   return tag.kind === RING_KINDS.audio ? 'audio' : null;
 }
 
+/** Enhanced RTMP's form of a tag: a bit of a video tag's first byte, a sound format of an audio tag's. The codec's four characters follow. */
+export const EXTENDED_VIDEO = 0x80;
+export const EXTENDED_AUDIO = 9;
+
 const AMF3_DATA = 15;
 const SET_DATA_FRAME = amfString('@setDataFrame');
 const ON_METADATA = amfString('onMetaData');
@@ -51,7 +55,6 @@ function media(tag: FlvTag, flags: number | null): ClassifiedTag | null {
 }
 
 const AAC = 10;
-const EXTENDED_AUDIO = 9;
 
 function audioFlags(body: Buffer): number | null {
   const [first, second] = body;
@@ -62,7 +65,6 @@ function audioFlags(body: Buffer): number | null {
   return 0;
 }
 
-const EXTENDED_VIDEO = 0x80;
 const CODECS_WITH_HEADER = [7, 12];
 const KEY = 1;
 

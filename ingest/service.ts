@@ -124,7 +124,7 @@ const doorOptions = (config: IngestConfig): RtmpDoorOptions => ({
 function addressPart(config: IngestConfig, rtmp: RtmpDoor, state: RoleState): Component {
   return {
     async start() {
-      state.publicUrl = config.rtmpPublicUrl ?? `rtmp://localhost:${rtmp.port()}/live`;
+      state.publicUrl = config.rtmpPublicUrl ?? `rtmp://localhost:${rtmp.port()}/${RTMP_APP}`;
     },
     close: async () => undefined,
   };

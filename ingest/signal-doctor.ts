@@ -5,7 +5,7 @@ import { RING_KEYFRAME, RING_KINDS, RING_SEQUENCE_HEADER } from '../platform/con
 import { type AvcConfig, readAvcConfig } from '../platform/hls/avc-config.ts';
 import { readAmf0 } from './amf0.ts';
 import { audioCodecOf, videoCodecOf } from './codec-names.ts';
-import type { ClassifiedTag } from './flv-tag.ts';
+import { type ClassifiedTag, EXTENDED_VIDEO } from './flv-tag.ts';
 import { adviceFor, type Findings, healthOf } from './signal-advice.ts';
 
 /** Speed is taken over this long, and judged when measured over at least the second. Unit: ms. */
@@ -24,8 +24,7 @@ const IRREGULAR_MS = 60_000;
 const UNEVEN_SHARE = 0.1;
 const UNEVEN_FRAMES = 30;
 
-/** Enhanced RTMP: the bit of its form, and the packet that carries a composition time. */
-const EXTENDED_VIDEO = 0x80;
+/** Enhanced RTMP: the packet that carries a composition time. */
 const CODED_FRAMES = 1;
 /** Bytes before the decoder configuration in a video tag, of either form: four of codec and packet type, one of frame type. */
 const AVC_CONFIG_AT = 5;
