@@ -1,5 +1,5 @@
 // Connections that have not published yet: so many in all, so many from one address. The one that waits longest gives way to a new one, so that
-// idle connections keep no encoder out: an encoder says what it wants at once. An address that guesses keys has as many places as any other:
+// idle connections keep no encoder out: an encoder says what it wants at once. An address that guesses keys has as many places as every other:
 // whoever asks for a place keeps it until as many came after it, which is the time a good encoder behind the same gateway has for its handshake.
 
 /** Most connections that wait, in all and from one address. */
