@@ -1,15 +1,11 @@
-// Cuts the audio rendition: AAC frames in, one fragment per video part out. Frames stand on an unbroken 1,024-sample clock: the source's
-// millisecond timestamps jitter by more than a sample, lost frames become silence, doubled ones are dropped.
+// Cuts the audio rendition: AAC frames in, one fragment per video part out. Lost frames become silence, doubled ones are dropped
+// (live-audio-clock.ts).
 import type { RenditionName } from '../platform/contract/ids.ts';
-import { concatBytes } from '../platform/hls/boxes.ts';
-import { type Fragment, type Sample, SYNC_SAMPLE_FLAGS, writeFragment } from '../platform/hls/cmaf.ts';
-import { AAC_FRAME_SAMPLES, silentAacFrame } from './flv-codecs.ts';
+import type { Fragment } from '../platform/hls/cmaf.ts';
+import { silentAacFrame } from './flv-codecs.ts';
+import { AudioClock, audioFragment } from './live-audio-clock.ts';
 import { indexOfSegment, type LiveGrid, placeOf, ticksOfFrame } from './live-grid.ts';
 import type { CutPart } from './live-video-cutter.ts';
-
-/** A source this far off the clock is put back on it. Unit: s. */
-const RESYNC_S = 0.04;
-const HALF = AAC_FRAME_SAMPLES / 2;
 
 export type AudioCutterOptions = {
   rendition: RenditionName;
@@ -28,9 +24,7 @@ export type AudioCutterOptions = {
 export class AudioCutter {
   readonly #options: AudioCutterOptions;
   readonly #silence: Uint8Array;
-  /** Time of the next frame, in samples; null until the first. */
-  #next: number | null;
-  #hasFrame = false;
+  readonly #clock: AudioClock;
   /** Index of the first video frame of the part being filled. */
   #index: number;
   #frames: Uint8Array[] = [];
@@ -42,8 +36,9 @@ export class AudioCutter {
   constructor(options: AudioCutterOptions) {
     this.#options = options;
     this.#silence = silentAacFrame(options.channels);
-    this.#next = options.continuesAt;
     this.#index = indexOfSegment(options.grid, options.firstMsn);
+    const { sampleRate, continuesAt } = options;
+    this.#clock = new AudioClock({ sampleRate, startsAt: this.#ticks(this.#index), continuesAt });
   }
 
   /** Takes the encoder's next fragment. @returns parts that are complete */
@@ -83,9 +78,7 @@ export class AudioCutter {
   /** Fills with silence up to a video frame: the source has sent no audio for too long. */
   fillTo(index: number): CutPart[] {
     const parts: CutPart[] = [];
-    const end = this.#ticks(index);
-    this.#begin(end);
-    while (this.#clock + HALF <= end) this.#add(this.#silence, parts);
+    this.#fill(this.#clock.silenceTo(this.#ticks(index)), parts);
     return parts;
   }
 
@@ -97,59 +90,38 @@ export class AudioCutter {
     return parts;
   }
 
-  get #clock(): number {
-    return this.#next ?? 0;
-  }
-
   #ticks(index: number): number {
     return ticksOfFrame(this.#options.grid.firstFrame + index, this.#options.grid.fps, this.#options.sampleRate);
   }
 
-  /** The clock of a new epoch starts with its first frame, or with silence when that one comes late. */
-  #begin(at: number): void {
-    if (this.#next !== null) return;
-    const start = this.#ticks(this.#index);
-    this.#next = at - start <= AAC_FRAME_SAMPLES && at >= start - HALF ? at : start;
-  }
-
   #place(at: number, frame: Uint8Array, parts: CutPart[]): void {
-    const start = this.#next ?? this.#ticks(this.#index);
-    if (!this.#hasFrame && at < start - HALF) return;
-    this.#begin(at);
-    this.#hasFrame = true;
-    const limit = RESYNC_S * this.#options.sampleRate;
-    if (at - this.#clock < -limit) return;
-    if (at - this.#clock > limit) {
-      while (at - this.#clock >= HALF) this.#add(this.#silence, parts);
-    }
+    const silence = this.#clock.place(at);
+    if (silence === null) return;
+    this.#fill(silence, parts);
     this.#add(frame, parts);
   }
 
+  #fill(silence: number, parts: CutPart[]): void {
+    for (let i = 0; i < silence; i += 1) this.#add(this.#silence, parts);
+  }
+
   #add(frame: Uint8Array, parts: CutPart[]): void {
-    if (this.#frames.length === 0) this.#partStart = this.#clock;
+    const at = this.#clock.add();
+    if (this.#frames.length === 0) this.#partStart = at;
     this.#frames.push(frame);
-    this.#next = this.#clock + AAC_FRAME_SAMPLES;
     const end = this.#index + this.#options.grid.partFrames;
-    if (this.#clock + HALF > this.#ticks(end)) parts.push(this.#cut(end));
+    if (this.#clock.reaches(this.#ticks(end))) parts.push(this.#cut(end));
   }
 
   /** @param end video frame at which this part ends */
   #cut(end: number): CutPart {
     const { grid, rendition, trackId } = this.#options;
     const { msn, part } = placeOf(grid, this.#index);
-    const samples: Sample[] = this.#frames.map((frame) => ({
-      duration: AAC_FRAME_SAMPLES,
-      size: frame.length,
-      flags: SYNC_SAMPLE_FLAGS,
-      cts: 0,
-    }));
-    const tfdt = this.#partStart;
     const sequence = Math.floor(this.#index / grid.partFrames) + 1;
-    const bytes = writeFragment({ sequence, trackId, tfdt, samples, data: concatBytes(this.#frames) });
-    const duration = samples.length * AAC_FRAME_SAMPLES;
+    const fragment = audioFragment(this.#frames, { sequence, trackId, tfdt: this.#partStart });
     this.#frames = [];
     this.#index = end;
     const last = end % grid.segmentFrames === 0;
-    return { rendition, msn, part, bytes, duration, tfdt, independent: true, last };
+    return { rendition, msn, part, ...fragment, last };
   }
 }

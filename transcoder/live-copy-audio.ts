@@ -1,18 +1,11 @@
-// Cuts the publisher's own AAC frames where the video is cut. Frames stand on an unbroken clock of samples, as in live-audio-cutter.ts:
-// source timestamps are whole milliseconds. Lost frames become silence, doubled ones are dropped.
+// Cuts the publisher's own AAC frames where the video is cut. Lost frames become silence, doubled ones are dropped (live-audio-clock.ts).
 import type { RenditionName } from '../platform/contract/ids.ts';
-import { concatBytes } from '../platform/hls/boxes.ts';
-import { type Sample, SYNC_SAMPLE_FLAGS, writeFragment } from '../platform/hls/cmaf.ts';
 import { TRACK_ID } from '../platform/hls/cmaf-init.ts';
-import { AAC_FRAME_SAMPLES } from './flv-codecs.ts';
+import { AudioClock, audioFragment, framesBetween } from './live-audio-clock.ts';
+import { sequenceOf } from './live-copy-limits.ts';
 import type { CopyPart } from './live-copy-video.ts';
 import { VIDEO_TIMESCALE } from './live-grid.ts';
 import type { CutPart } from './live-video-cutter.ts';
-
-/** A source this far off the clock is put back on it. Unit: s. */
-const RESYNC_S = 0.04;
-const HALF = AAC_FRAME_SAMPLES / 2;
-const PARTS = 4_096;
 
 type Cut = Pick<CopyPart, 'msn' | 'part' | 'end' | 'last'>;
 
@@ -34,14 +27,13 @@ export class CopyAudioCutter {
   /** Frames not yet in a part; the first stands at #from. */
   #frames: Uint8Array[] = [];
   #from = 0;
-  /** Time of the next frame, in samples; null until the first. */
-  #next: number | null;
-  #hasFrame = false;
+  readonly #clock: AudioClock;
   #cuts: Cut[] = [];
 
   constructor(options: CopyAudioOptions) {
     this.#options = options;
-    this.#next = options.continuesAt;
+    const { sampleRate, continuesAt } = options;
+    this.#clock = new AudioClock({ sampleRate, startsAt: this.#samplesAt(options.startsAt), continuesAt });
   }
 
   /** Takes a frame. @param at its time, ms of the FLV clock. @returns parts that are complete */
@@ -74,38 +66,28 @@ export class CopyAudioCutter {
   }
 
   #fill(end: number): void {
-    this.#begin(end);
-    while ((this.#next ?? end) + HALF <= end) this.#add(this.#silenceAfter(null));
+    this.#addSilence(this.#clock.silenceTo(end), null);
+  }
+
+  #place(at: number, frame: Uint8Array): void {
+    const silence = this.#clock.place(at);
+    if (silence === null) return;
+    this.#addSilence(silence, frame);
+    this.#add(frame);
+  }
+
+  #addSilence(count: number, following: Uint8Array | null): void {
+    for (let i = 0; i < count; i += 1) this.#add(this.#silenceAfter(following));
   }
 
   #silenceAfter(following: Uint8Array | null): Uint8Array {
     return this.#options.silence ?? this.#frames.at(-1) ?? following ?? new Uint8Array([0]);
   }
 
-  /** The clock of a new epoch starts with its first frame, or with silence when that one comes late. */
-  #begin(at: number): void {
-    if (this.#next !== null) return;
-    const start = Math.round(this.#samplesAt(this.#options.startsAt));
-    this.#next = at - start <= AAC_FRAME_SAMPLES && at >= start - HALF ? Math.max(0, Math.round(at)) : start;
-  }
-
-  #place(at: number, frame: Uint8Array): void {
-    const start = this.#next ?? this.#samplesAt(this.#options.startsAt);
-    if (!this.#hasFrame && at < start - HALF) return;
-    this.#begin(at);
-    this.#hasFrame = true;
-    const off = at - (this.#next ?? at);
-    const limit = RESYNC_S * this.#options.sampleRate;
-    if (off < -limit) return;
-    if (off > limit) while (at - (this.#next ?? at) >= HALF) this.#add(this.#silenceAfter(frame));
-    this.#add(frame);
-  }
-
   #add(frame: Uint8Array): void {
-    const at = this.#next ?? 0;
+    const at = this.#clock.add();
     if (this.#frames.length === 0) this.#from = at;
     this.#frames.push(frame);
-    this.#next = at + AAC_FRAME_SAMPLES;
   }
 
   #drain(isOver: boolean): CutPart[] {
@@ -114,11 +96,11 @@ export class CopyAudioCutter {
       const cut = this.#cuts[0];
       if (cut === undefined) return parts;
       const end = this.#samplesAt(cut.end);
-      const isWhole = (this.#next ?? 0) + HALF > end;
+      const isWhole = this.#clock.reaches(end);
       // A part has at least one frame, be it the next part's first.
       if (this.#frames.length === 0 && isOver) this.#add(this.#silenceAfter(null));
       if (this.#frames.length === 0 || !(isWhole || isOver)) return parts;
-      parts.push(this.#write(cut, this.#count(Math.floor((end - this.#from + HALF) / AAC_FRAME_SAMPLES))));
+      parts.push(this.#write(cut, this.#count(framesBetween(this.#from, end))));
       this.#cuts.shift();
     }
   }
@@ -133,18 +115,9 @@ export class CopyAudioCutter {
   #write(cut: Cut, count: number): CutPart {
     const { rendition } = this.#options;
     const { msn, part, last } = cut;
-    const frames = this.#frames.splice(0, count);
-    const samples: Sample[] = frames.map((frame) => ({
-      duration: AAC_FRAME_SAMPLES,
-      size: frame.length,
-      flags: SYNC_SAMPLE_FLAGS,
-      cts: 0,
-    }));
-    const tfdt = this.#from;
-    const duration = count * AAC_FRAME_SAMPLES;
-    const sequence = ((msn * PARTS + part) % 0xffffffff) + 1;
-    const bytes = writeFragment({ sequence, trackId: TRACK_ID, tfdt, samples, data: concatBytes(frames) });
-    this.#from = tfdt + duration;
-    return { rendition, msn, part, bytes, duration, tfdt, independent: true, last };
+    const at = { sequence: sequenceOf(cut), trackId: TRACK_ID, tfdt: this.#from };
+    const fragment = audioFragment(this.#frames.splice(0, count), at);
+    this.#from += fragment.duration;
+    return { rendition, msn, part, ...fragment, last };
   }
 }

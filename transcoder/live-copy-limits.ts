@@ -11,6 +11,12 @@ const ROUNDING_S = 0.1;
 const JOINED_S = 2;
 /** Parts shorter than this share of the part target are against the rules (rfc8216bis, 4.4.4.9). */
 const LEAST_PART = 0.85;
+/** Parts of one segment that a fragment's number has room for. */
+const PARTS = 4_096;
+
+/** Number of a part's fragments, the same for every worker. */
+export const sequenceOf = ({ msn, part }: { msn: number; part: number }): number =>
+  ((msn * PARTS + part) % 0xffffffff) + 1;
 
 /** Lengths in VIDEO_TIMESCALE ticks. */
 export type CopyLimits = {

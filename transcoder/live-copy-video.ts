@@ -4,8 +4,8 @@ import type { RenditionName } from '../platform/contract/ids.ts';
 import { concatBytes } from '../platform/hls/boxes.ts';
 import { type Sample, SYNC_SAMPLE_FLAGS, writeFragment } from '../platform/hls/cmaf.ts';
 import { TRACK_ID } from '../platform/hls/cmaf-init.ts';
-import type { CopyLimits } from './live-copy-limits.ts';
-import { VIDEO_TIMESCALE } from './live-grid.ts';
+import { type CopyLimits, sequenceOf } from './live-copy-limits.ts';
+import { TICKS_PER_MS } from './live-grid.ts';
 import type { CutPart } from './live-video-cutter.ts';
 
 /** Times in ms of the FLV clock. `data`: the frame without FLV's header. */
@@ -13,11 +13,8 @@ export type SourceFrame = { dts: number; pts: number; isKey: boolean; data: Uint
 /** A part with the place of its end, in VIDEO_TIMESCALE: the audio is cut there too. */
 export type CopyPart = CutPart & { end: number };
 
-const TICKS_PER_MS = VIDEO_TIMESCALE / 1_000;
 /** Depends on others, is no sync sample. */
 const DELTA_SAMPLE_FLAGS = 0x01010000;
-/** Parts of one segment that a fragment's number has room for. */
-const PARTS = 4_096;
 
 export type CopyVideoOptions = { rendition: RenditionName; firstMsn: number; limits: CopyLimits; nominalTicks: number };
 
@@ -114,7 +111,7 @@ export class CopyVideoCutter {
     const { rendition } = this.#options;
     const samples = this.#samples;
     const [msn, part, tfdt, duration] = [this.#msn, this.#part, this.#tfdt, this.#partTicks];
-    const sequence = ((msn * PARTS + part) % 0xffffffff) + 1;
+    const sequence = sequenceOf({ msn, part });
     const bytes = writeFragment({ sequence, trackId: TRACK_ID, tfdt, samples, data: concatBytes(this.#data) });
     const independent = samples[0]?.flags === SYNC_SAMPLE_FLAGS;
     this.#samples = [];

@@ -2,17 +2,14 @@
 // drives it, and costs next to nothing.
 import type { Logger } from '../platform/runtime/log.ts';
 import { FLV_AAC, readAudioTag, readVideoTag } from './flv-tags.ts';
+import { AUDIO_PATIENCE_S } from './live-audio-clock.ts';
 import { CopyAudioCutter } from './live-copy-audio.ts';
 import { copyLimits } from './live-copy-limits.ts';
 import type { CopyPlan } from './live-copy-plan.ts';
 import { type CopyPart, CopyVideoCutter } from './live-copy-video.ts';
 import type { FeedMedia } from './live-feed.ts';
-import { VIDEO_TIMESCALE } from './live-grid.ts';
+import { TICKS_PER_MS, VIDEO_TIMESCALE } from './live-grid.ts';
 import type { MediaHandlers, MediaRun } from './live-media-run.ts';
-
-/** Audio further behind the video than this is taken for lost. Unit: s of media. */
-const AUDIO_PATIENCE_S = 1.5;
-const TICKS_PER_MS = VIDEO_TIMESCALE / 1_000;
 
 export class CopyRun implements MediaRun {
   readonly #plan: CopyPlan;

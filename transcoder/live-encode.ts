@@ -6,6 +6,7 @@ import { RING_KINDS } from '../platform/contract/ring.ts';
 import { type Fragment, FragmentReader, type Init, type InitInfo } from '../platform/hls/cmaf.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { flvHeader, flvTag } from './flv-tags.ts';
+import { AUDIO_PATIENCE_S } from './live-audio-clock.ts';
 import { AudioCutter } from './live-audio-cutter.ts';
 import { type Encoder, startEncoder } from './live-encoder.ts';
 import { LiveEncoderFailed } from './live-errors.ts';
@@ -33,8 +34,6 @@ export type EncodePlan = {
 };
 
 const AUDIO = audioRendition(0);
-/** Audio further behind the video than this is taken for lost. Unit: s of media. */
-const AUDIO_PATIENCE_S = 1.5;
 /** Longest time without output while input is there. Unit: ms. */
 const STALL_MS = 15_000;
 

@@ -5,6 +5,8 @@ import type { EpochInfo } from '../platform/contract/records.ts';
 
 /** Ticks per second of every video rendition: a whole number of them makes one frame at each supported rate. */
 export const VIDEO_TIMESCALE = 90_000;
+/** The same per ms, the unit of the FLV clock. */
+export const TICKS_PER_MS = VIDEO_TIMESCALE / 1_000;
 
 export type LiveGrid = {
   fps: FrameRate;
