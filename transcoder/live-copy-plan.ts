@@ -3,30 +3,34 @@ import { audioRendition, type RenditionName, videoRendition } from '../platform/
 import { type FrameRate, snapFrameRate } from '../platform/contract/latency.ts';
 import type { BroadcastRecord, EpochInfo, RenditionInfo } from '../platform/contract/records.ts';
 import type { TimelineEntry } from '../platform/contract/timeline.ts';
-import { type AvcConfig, readAvcConfig } from '../platform/hls/avc-config.ts';
+import type { AvcConfig } from '../platform/hls/avc-config.ts';
 import { readInit } from '../platform/hls/cmaf.ts';
 import { writeAudioInit, writeVideoInit } from '../platform/hls/cmaf-init.ts';
-import { readAacConfig, silentAacFrame } from './flv-codecs.ts';
-import { FLV_AAC, readAudioTag, readVideoTag } from './flv-tags.ts';
+import { silentAacFrame } from './flv-codecs.ts';
+import { FLV_AAC, readAudioTag } from './flv-tags.ts';
 import { GOP_LIMIT_S, partTargetOf, targetDurationOf } from './live-copy-limits.ts';
 import { LiveSourceUnsupported } from './live-errors.ts';
 import type { FeedMedia, LiveFeed } from './live-feed.ts';
-import { VIDEO_TIMESCALE } from './live-grid.ts';
-import type { Shown } from './live-probe.ts';
+import { TICKS_PER_MS, VIDEO_TIMESCALE } from './live-grid.ts';
+import {
+  aacOf,
+  agreedRate,
+  avcOf,
+  claimsOf,
+  lookAt,
+  measuredRate,
+  medianDelay,
+  type ProbeOptions,
+  shownIn,
+} from './live-probe.ts';
 
-/** Where a new epoch stands. */
-export type CopyStart = {
+/** Where a new epoch stands; it begins at a key frame after what was shown. */
+export type CopyStart = ProbeOptions & {
   record: BroadcastRecord;
   epoch: number;
   msn0: number;
   /** Wall clock before which it does not begin. Unit: ms since the epoch. */
   pdtFloor: number;
-  /** What viewers were shown of this session: the epoch begins at a key frame after it. */
-  shown: Shown | null;
-  /** Longest wait for media before the source counts as away. Unit: ms. */
-  limitMs: number;
-  /** Called with the arrival (ms since the epoch) of the first media not shown yet. */
-  onFirst(arrivalMs: number): void;
 };
 
 /** `silence`: one AAC frame of it; null when the shape of the audio is an unusual one. */
@@ -55,48 +59,33 @@ const SILENT_CONFIG = Uint8Array.from([0x11, 0x90]);
 /** Later epochs keep target durations: they only look whether there is audio. Unit: ms. */
 const AUDIO_WINDOW_MS = 1_500;
 const SHORT_WINDOW_MS = 500;
-const TICKS_PER_MS = VIDEO_TIMESCALE / 1_000;
 
 /** What was read of a source; `video` begins at the key frame with which the epoch will begin. */
 type Seen = { all: FeedMedia[]; video: FeedMedia[]; hasAudio: boolean };
 
 /**
- * Plan of a new epoch.
- * @returns `over` when the broadcast ended, `away` when nobody publishes, before anything new came; ask again after `away`
+ * Plan of a new epoch; see lookAt().
  * @throws LiveGopOutOfRange LiveSourceUnsupported
  */
-export async function planCopy(feed: LiveFeed, start: CopyStart): Promise<CopyPlan | 'over' | 'away'> {
+export function planCopy(feed: LiveFeed, start: CopyStart): Promise<CopyPlan | 'over' | 'away'> {
   const isFirst = start.record.epochs.length === 0;
-  let all: FeedMedia[] = [];
-  for (;;) {
-    const item = await feed.next(start.limitMs);
-    if (item.type === 'break') {
-      all = [];
-      continue;
-    }
-    const isMedia = item.type === 'video' || item.type === 'audio';
-    if (isMedia) all.push(item);
-    // Looked at whole only where something can have changed.
-    if (item.type === 'audio' && all.length % 8 !== 0) continue;
-    const seen = newOf(all, feed, start.shown);
-    if (isMedia) {
+  return lookAt(feed, start.limitMs, {
+    isEnough(all, newest) {
+      // Looked at whole only where something can have changed.
+      if (newest.type === 'audio' && all.length % 8 !== 0) return false;
+      const seen = newOf(all, shownIn(feed, start.shown));
       const first = seen.video[0];
       if (first !== undefined) start.onFirst(first.arrival);
-      if (!isEnough(seen, isFirst)) continue;
-      feed.unread(all);
-      return describe(feed, start, seen);
-    }
-    const isSilent = item.type === 'away' && item.reason === 'silent';
-    const isPlayable = !isSilent && seen.video.length > 1;
-    if (isSilent) feed.unread(all);
-    else if (isPlayable) feed.unread([...all, item]);
-    if (isPlayable) return describe(feed, start, seen);
-    return item.type === 'end' ? 'over' : 'away';
-  }
+      return isEnough(seen, isFirst);
+    },
+    describe(all) {
+      const seen = newOf(all, shownIn(feed, start.shown));
+      return seen.video.length > 1 ? describe(feed, start, seen) : null;
+    },
+  });
 }
 
-function newOf(all: FeedMedia[], feed: LiveFeed, shown: Shown | null): Seen {
-  const from = shown !== null && shown.session === feed.session ? shown.ts : Number.NEGATIVE_INFINITY;
+function newOf(all: FeedMedia[], from: number): Seen {
   const video = all.filter((item) => item.type === 'video');
   const start = video.findIndex((item) => item.isKey && item.pts >= from);
   return {
@@ -134,7 +123,7 @@ function describe(feed: LiveFeed, start: CopyStart, seen: Seen): CopyPlan {
   const { video: frames } = seen;
   const before = start.record.epochs.at(-1);
   const { config, picture } = videoConfigOf(feed);
-  const fps = rateOf(frames, feed.claimedFps, picture.fps);
+  const fps = rateOf(frames, claimsOf(feed));
   const bits = 8 * frames.reduce((sum, item) => sum + item.payload.length, 0);
   const video = videoTrack(config, picture, fps, Math.max(1, Math.round((1_000 * bits) / Math.max(1, spanMs(frames)))));
   const audio = newAudio(feed, before, seen.hasAudio);
@@ -162,27 +151,19 @@ function describe(feed: LiveFeed, start: CopyStart, seen: Seen): CopyPlan {
   return { info, firstMsn: start.msn0, startsAt: ts0 * TICKS_PER_MS, audioContinuesAt: null, video, audio };
 }
 
-/** Arrival against decode time: from all frames, for a burst makes the first look late. Unit: ms. */
-function medianDelay(frames: readonly FeedMedia[]): number {
-  const delays = frames.map((item) => item.arrival - item.dts).sort((a, b) => a - b);
-  return Math.round(delays[Math.floor(delays.length / 2)] ?? 0);
-}
-
 /** A usual rate where the source's words or timestamps agree with one, else what was measured. */
-function rateOf(frames: readonly FeedMedia[], ...claims: (number | null)[]): FrameRate {
-  const span = spanMs(frames);
-  const measured = span > 0 ? (1_000 * (frames.length - 1)) / span : 30;
-  const claim = claims.find((rate) => rate !== null && rate > 0 && Math.abs(rate - measured) / measured < 0.03);
-  const snapped = snapFrameRate(claim ?? measured);
+function rateOf(frames: readonly FeedMedia[], claims: readonly (number | null)[]): FrameRate {
+  const measured = measuredRate(frames.map((item) => item.dts)) ?? 30;
+  const snapped = agreedRate(measured, claims) ?? snapFrameRate(measured);
   if (Math.abs(snapped.num / snapped.den - measured) / measured < 0.02) return snapped;
   return { num: Math.max(1, Math.round(measured * 1_000)), den: 1_000 };
 }
 
+/** @throws LiveSourceUnsupported */
 function videoConfigOf(feed: LiveFeed): { config: Uint8Array; picture: AvcConfig } {
-  const config = feed.headers.video === null ? null : (readVideoTag(feed.headers.video)?.data ?? null);
-  const picture = config === null ? null : readAvcConfig(config);
-  if (config === null || picture === null) throw new LiveSourceUnsupported('H.264 without a sound sequence header');
-  return { config, picture };
+  const avc = avcOf(feed);
+  if (avc === null) throw new LiveSourceUnsupported('H.264 without a sound sequence header');
+  return avc;
 }
 
 function videoTrack(config: Uint8Array, picture: AvcConfig, fps: FrameRate, bitrateBps: number): CopyPlan['video'] {
@@ -223,13 +204,12 @@ const silentAudio = (): CopyAudio => ({
 
 /** Null when the source's audio is not AAC, or its header makes no sense. */
 function sourceAudio(feed: LiveFeed): CopyAudio | null {
-  const tag = feed.headers.audio === null ? null : readAudioTag(feed.headers.audio);
-  const parsed = tag === null || tag.codec !== FLV_AAC ? null : readAacConfig(tag.data);
-  if (tag === null || parsed === null) return null;
-  const { objectType, sampleRate } = parsed;
-  const channels = parsed.channels === 0 ? 2 : parsed.channels;
+  const aac = aacOf(feed);
+  if (aac === null) return null;
+  const { objectType, sampleRate } = aac.shape;
+  const channels = aac.shape.channels === 0 ? 2 : aac.shape.channels;
   const silence = objectType === 2 && channels <= 2 ? silentAacFrame(channels) : null;
-  return { config: tag.data, sampleRate, channels, silence, isSilent: false };
+  return { config: aac.config, sampleRate, channels, silence, isSilent: false };
 }
 
 function audioTrack(audio: CopyAudio): NonNullable<CopyPlan['audio']> {

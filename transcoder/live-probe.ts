@@ -2,7 +2,7 @@
 import type { SessionId } from '../platform/contract/ids.ts';
 import { AUDIO_BITRATE_BPS } from '../platform/contract/ladder.ts';
 import { type FrameRate, snapFrameRate } from '../platform/contract/latency.ts';
-import { readAvcConfig } from '../platform/hls/avc-config.ts';
+import { type AvcConfig, readAvcConfig } from '../platform/hls/avc-config.ts';
 import { type AacConfig, isCopyableAac, readAacConfig } from './flv-codecs.ts';
 import { FLV_AAC, readAudioTag, readVideoTag } from './flv-tags.ts';
 import type { FeedMedia, LiveFeed } from './live-feed.ts';
@@ -43,38 +43,56 @@ const VIDEO_WINDOW_MS = 2_000;
 /** Grid of a broadcast without a picture. */
 const AUDIO_GRID_FPS: FrameRate = { num: 30, den: 1 };
 
+/** What counts as known of a source, out of the media since the last break. */
+export interface Look<T> {
+  /** Called with each frame that comes. */
+  isEnough(seen: FeedMedia[], newest: FeedMedia): boolean;
+  /** Null when nothing new is there. */
+  describe(seen: FeedMedia[]): T | null;
+}
+
 /**
- * Waits until the source is known.
+ * Reads the feed until enough is known, and puts everything back.
+ * @param limitMs longest wait for media before the source counts as away
  * @returns `over` when the broadcast ended, `away` when nobody publishes, before anything new came; ask again after `away`
  */
-export async function probeSource(feed: LiveFeed, options: ProbeOptions): Promise<SourceInfo | 'over' | 'away'> {
+export async function lookAt<T>(feed: LiveFeed, limitMs: number, look: Look<T>): Promise<T | 'over' | 'away'> {
   let seen: FeedMedia[] = [];
   for (;;) {
-    const item = await feed.next(options.limitMs);
+    const item = await feed.next(limitMs);
     if (item.type === 'break') {
       seen = [];
       continue;
     }
-    const from = shownIn(feed, options.shown);
     if (item.type === 'video' || item.type === 'audio') {
       seen.push(item);
-      if (item.pts >= from) options.onFirst(item.arrival);
-      if (!isEnough(seen, from, feed)) continue;
-      const source = describe(seen, from, feed);
-      if (source === null) continue;
+      const known = look.isEnough(seen, item) ? look.describe(seen) : null;
+      if (known === null) continue;
       feed.unread(seen);
-      return source;
+      return known;
     }
-    const source = describe(seen, from, feed);
     const isSilent = item.type === 'away' && item.reason === 'silent';
+    const known = isSilent ? null : look.describe(seen);
     if (isSilent) feed.unread(seen);
-    else if (source !== null) feed.unread([...seen, item]);
-    if (source !== null && !isSilent) return source;
-    return item.type === 'end' ? 'over' : 'away';
+    else if (known !== null) feed.unread([...seen, item]);
+    return known ?? (item.type === 'end' ? 'over' : 'away');
   }
 }
 
-const shownIn = (feed: LiveFeed, shown: Shown | null): number =>
+/** Waits until the source is known; see lookAt(). */
+export function probeSource(feed: LiveFeed, options: ProbeOptions): Promise<SourceInfo | 'over' | 'away'> {
+  return lookAt(feed, options.limitMs, {
+    isEnough(seen, newest) {
+      const from = shownIn(feed, options.shown);
+      if (newest.pts >= from) options.onFirst(newest.arrival);
+      return isEnough(seen, from, feed);
+    },
+    describe: (seen) => describe(seen, shownIn(feed, options.shown), feed),
+  });
+}
+
+/** Presentation time (ms) up to which viewers were shown the feed's session. */
+export const shownIn = (feed: LiveFeed, shown: Shown | null): number =>
   shown !== null && shown.session === feed.session ? shown.ts : Number.NEGATIVE_INFINITY;
 
 /** Leading frames that are new; what comes before them is there for the decoder alone. */
@@ -103,43 +121,51 @@ function describe(seen: readonly FeedMedia[], from: number, feed: LiveFeed): Sou
   // A source begins with its key frame; inside a group a later frame may be shown before the first one that is new.
   const first = from === Number.NEGATIVE_INFINITY ? start : leading.reduce((a, b) => (b.pts < a.pts ? b : a), start);
   const hasVideo = start.type === 'video';
-  const clock = { ts0: first.pts, pdt0: start.arrival + first.dts - start.dts + medianLead(leading, start) };
+  const clock = { ts0: first.pts, pdt0: first.dts + medianDelay(leading) };
   if (!hasVideo) return { video: null, fps: AUDIO_GRID_FPS, audio: describeAudio(seen, feed), ...clock };
-  const timestamps = leading.map((item) => item.dts);
-  const fps = claimedRate(leading, feed) ?? frameRateOf(timestamps);
+  const fps = frameRateOf(timesOf(leading), ...claimsOf(feed));
   return { video: displayed(feed), fps, audio: describeAudio(seen, feed), ...clock };
 }
 
-function pictureOf(feed: LiveFeed) {
-  return feed.headers.video === null
-    ? null
-    : readAvcConfig(readVideoTag(feed.headers.video)?.data ?? new Uint8Array(0));
+/** Decoder configuration of the video in force; null: none, or one that makes no sense. */
+export function avcOf(feed: LiveFeed): { config: Uint8Array; picture: AvcConfig } | null {
+  const config = feed.headers.video === null ? undefined : readVideoTag(feed.headers.video)?.data;
+  const picture = config === undefined ? null : readAvcConfig(config);
+  return config === undefined || picture === null ? null : { config, picture };
+}
+
+/** The same of the audio; AAC alone has one. */
+export function aacOf(feed: LiveFeed): { config: Uint8Array; shape: AacConfig } | null {
+  const config = feed.headers.audio === null ? undefined : readAudioTag(feed.headers.audio)?.data;
+  const shape = config === undefined ? null : readAacConfig(config);
+  return config === undefined || shape === null ? null : { config, shape };
 }
 
 function displayed(feed: LiveFeed): { width: number; height: number } {
-  const picture = pictureOf(feed);
+  const picture = avcOf(feed)?.picture;
   return {
     width: Math.round((picture?.width ?? 1280) * (picture?.pixelAspect ?? 1)),
     height: picture?.height ?? 720,
   };
 }
 
-function claimedRate(leading: readonly FeedMedia[], feed: LiveFeed): FrameRate | null {
-  return agreedRate(
-    leading.map((item) => item.dts),
-    [feed.claimedFps, pictureOf(feed)?.fps ?? null],
-  );
-}
+const timesOf = (frames: readonly FeedMedia[]): number[] => frames.map((item) => item.dts);
 
-const measuredRate = (timestamps: readonly number[]): number | null => {
+/** Frame rates that the publisher names. */
+export const claimsOf = (feed: LiveFeed): (number | null)[] => [feed.claimedFps, avcOf(feed)?.picture.fps ?? null];
+
+const claimedRate = (leading: readonly FeedMedia[], feed: LiveFeed): FrameRate | null =>
+  agreedRate(measuredRate(timesOf(leading)), claimsOf(feed));
+
+/** Frames per second by decode timestamps (ms); null: they do not tell. */
+export const measuredRate = (timestamps: readonly number[]): number | null => {
   const first = timestamps[0] ?? 0;
   const span = (timestamps.at(-1) ?? first) - first;
   return span > 0 ? (1_000 * (timestamps.length - 1)) / span : null;
 };
 
 /** The first claim that agrees with what arrives; null when none does. */
-function agreedRate(timestamps: readonly number[], claims: readonly (number | null)[]): FrameRate | null {
-  const measured = measuredRate(timestamps);
+export function agreedRate(measured: number | null, claims: readonly (number | null)[]): FrameRate | null {
   for (const claim of claims) {
     if (claim === null || claim <= 0) continue;
     if (measured === null || Math.abs(claim - measured) / measured < 0.03) return snapFrameRate(claim);
@@ -152,13 +178,14 @@ function agreedRate(timestamps: readonly number[], claims: readonly (number | nu
  * words decide where they agree with what arrives.
  */
 export function frameRateOf(timestamps: readonly number[], ...claims: (number | null)[]): FrameRate {
-  return agreedRate(timestamps, claims) ?? snapFrameRate(measuredRate(timestamps) ?? 30);
+  const measured = measuredRate(timestamps);
+  return agreedRate(measured, claims) ?? snapFrameRate(measured ?? 30);
 }
 
-/** A burst makes the first frame look late or early against the rest: the wall clock is taken from all of them. Unit: ms. */
-function medianLead(leading: readonly FeedMedia[], first: FeedMedia): number {
-  const leads = leading.map((item) => item.arrival - first.arrival - (item.dts - first.dts)).sort((a, b) => a - b);
-  return Math.round(leads[Math.floor(leads.length / 2)] ?? 0);
+/** Arrival against decode time, of all frames: a burst makes the first one look late or early against the rest. Unit: ms. */
+export function medianDelay(frames: readonly FeedMedia[]): number {
+  const delays = frames.map((item) => item.arrival - item.dts).sort((a, b) => a - b);
+  return Math.round(delays[Math.floor(delays.length / 2)] ?? 0);
 }
 
 function describeAudio(seen: readonly FeedMedia[], feed: LiveFeed): SourceAudio | null {
@@ -177,15 +204,13 @@ function describeAudio(seen: readonly FeedMedia[], feed: LiveFeed): SourceAudio 
 }
 
 function copiedConfig(payload: Uint8Array, feed: LiveFeed): AacConfig | null {
-  if (readAudioTag(payload)?.codec !== FLV_AAC || feed.headers.audio === null) return null;
-  const config = readAacConfig(readAudioTag(feed.headers.audio)?.data ?? new Uint8Array(0));
-  return config !== null && isCopyableAac(config) ? config : null;
+  if (readAudioTag(payload)?.codec !== FLV_AAC) return null;
+  const shape = aacOf(feed)?.shape;
+  return shape !== undefined && isCopyableAac(shape) ? shape : null;
 }
 
 /** How a resumed epoch takes the source's audio: as it does in the record, whatever else the source could do. */
 export function audioForResume(feed: LiveFeed, timescale: number): { isCopied: boolean } | null {
-  if (feed.headers.audio === null) return null;
-  const config = readAacConfig(readAudioTag(feed.headers.audio)?.data ?? new Uint8Array(0));
-  if (config === null) return null;
-  return { isCopied: isCopyableAac(config) && config.sampleRate === timescale };
+  const shape = aacOf(feed)?.shape;
+  return shape === undefined ? null : { isCopied: isCopyableAac(shape) && shape.sampleRate === timescale };
 }
