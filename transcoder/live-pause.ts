@@ -5,7 +5,7 @@ import { messageOf } from '../platform/runtime/errors.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { LiveEngine } from './live-engine.ts';
 import { LiveFeed } from './live-feed.ts';
-import type { LiveGaps } from './live-gaps.ts';
+import type { GapStart, LiveGaps } from './live-gaps.ts';
 import type { LiveHistory } from './live-history.ts';
 import type { LiveStanding } from './live-hot.ts';
 import type { EpochPlanner } from './live-plans.ts';
@@ -42,20 +42,19 @@ export class LivePause {
    * @param only `gaps`: no slate, whatever the stream wants
    */
   async begin(only?: 'gaps'): Promise<void> {
-    const { gaps, publisher, history, planner, standing, log } = this.#deps;
+    const { gaps, publisher, planner, standing, log } = this.#deps;
     if (gaps.isRunning) return gaps.release();
     if (this.#slate !== null && !this.#slate.ending.signal.aborted) return;
     await this.#endSlate();
     await publisher.closeDangling();
     const { record } = standing;
-    const after = history.lastEntry();
-    const info = record.epochs.find((epoch) => epoch.epoch === after?.epoch);
+    const start = this.#gapStart();
     // A broadcast that is ending has nobody to wait for.
-    if (after === null || info === undefined || standing.place === 'hot' || record.status !== 'live') return;
-    log.info('nobody publishes', { epoch: info.epoch, msn: after.msn, slate: record.use_slate });
+    if (start === null || standing.place === 'hot' || record.status !== 'live') return;
+    log.info('nobody publishes', { epoch: start.info.epoch, msn: start.after.msn, slate: record.use_slate });
     const hasSlate = record.use_slate && record.transcode === 'ladder' && planner.canShowSlate(record);
     if (hasSlate && only === undefined) this.#beginSlate();
-    else gaps.begin({ info, after, fromMs: planner.clockAtEnd(record) });
+    else gaps.begin(start);
   }
 
   /** Media arrived at this wall clock (ms since the epoch): nothing beyond it. */
@@ -82,12 +81,20 @@ export class LivePause {
 
   /** A gap that an earlier worker began and did not close. */
   #adoptGap(): void {
-    const { gaps, history, planner, standing } = this.#deps;
-    const after = history.lastEntry();
-    const info = standing.record.epochs.find((epoch) => epoch.epoch === after?.epoch);
-    if (gaps.isRunning || after === null || info === undefined || !after.gap || after.last) return;
-    gaps.begin({ info, after, fromMs: planner.clockAtEnd(standing.record) });
+    const { gaps } = this.#deps;
+    const start = this.#gapStart();
+    if (gaps.isRunning || start === null || !start.after.gap || start.after.last) return;
+    gaps.begin(start);
     gaps.hold(0);
+  }
+
+  /** After what is published; null when nothing is. */
+  #gapStart(): GapStart | null {
+    const { history, planner, standing } = this.#deps;
+    const { record } = standing;
+    const after = history.lastEntry();
+    const info = record.epochs.find((epoch) => epoch.epoch === after?.epoch);
+    return after === null || info === undefined ? null : { info, after, fromMs: planner.clockAtEnd(record) };
   }
 
   async #endSlate(): Promise<void> {
@@ -126,10 +133,7 @@ export class LivePause {
   }
 
   #gapInstead(signal: AbortSignal): void {
-    const { gaps, history, planner, standing } = this.#deps;
-    const after = history.lastEntry();
-    const info = standing.record.epochs.find((epoch) => epoch.epoch === after?.epoch);
-    if (signal.aborted || after === null || info === undefined || !after.last) return;
-    gaps.begin({ info, after, fromMs: planner.clockAtEnd(standing.record) });
+    const start = this.#gapStart();
+    if (!signal.aborted && start?.after.last) this.#deps.gaps.begin(start);
   }
 }
