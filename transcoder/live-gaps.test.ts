@@ -1,29 +1,14 @@
 // Gap entries: when each is named, how segments close, and what follows when media comes back.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { SessionId } from '../platform/contract/ids.ts';
 import type { EpochInfo } from '../platform/contract/records.ts';
 import type { TimelineEntry } from '../platform/contract/timeline.ts';
+import { fakeWait } from '../test/support/fake-wait.ts';
+import { epochOf } from '../test/support/timelines.ts';
 import type { UnsignedEntry } from './live-append.ts';
 import { LiveGaps } from './live-gaps.ts';
 
 const START = 1_000_000;
-const info: EpochInfo = {
-  epoch: 2,
-  session: 'session' as SessionId,
-  started_at: 0,
-  ts0: 0,
-  msn0: 0,
-  pdt0: 0,
-  fps: { num: 30, den: 1 },
-  part_frames: 15,
-  gop_frames: 30,
-  segment_frames: 60,
-  part_target: 0.52,
-  target_duration: 2,
-  renditions: [],
-  grid: 'frames',
-  source: 'publisher',
-};
+const info = epochOf(2, 0, []);
 const entryBefore = (changes: Partial<TimelineEntry> = {}): TimelineEntry => ({
   version: 1,
   term: 1,
@@ -41,23 +26,12 @@ const entryBefore = (changes: Partial<TimelineEntry> = {}): TimelineEntry => ({
 let named: UnsignedEntry[];
 let gaps: LiveGaps;
 const places = () => named.map(({ msn, part, last }) => `${msn}.${part}${last ? '!' : ''}`);
-/** On the fake clock. */
-const wait = (ms: number, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 beforeEach(() => {
   vi.useFakeTimers({ now: START });
   named = [];
-  gaps = new LiveGaps({ addGap: (entry) => void named.push(entry), now: Date.now, wait });
+  gaps = new LiveGaps({ addGap: (entry) => void named.push(entry), now: Date.now, wait: fakeWait });
 });
 afterEach(async () => {
   await gaps.stop();

@@ -1,8 +1,8 @@
 // The grid for every latency mode and rate: whole ticks, whole parts, and the same cuts from every place a worker may begin.
 import { describe, expect, test } from 'vitest';
-import type { SessionId } from '../platform/contract/ids.ts';
 import { FRAME_RATES, LATENCY_MODES } from '../platform/contract/latency.ts';
 import type { EpochInfo } from '../platform/contract/records.ts';
+import { epochOf } from '../test/support/timelines.ts';
 import {
   clockOf,
   frameAt,
@@ -51,21 +51,8 @@ describe.each(cases)('$mode at $rate', ({ mode, fps }) => {
 });
 
 const epoch = (fps: EpochInfo['fps']): EpochInfo => ({
-  epoch: 3,
-  session: 'sessionsessionsession1' as SessionId,
-  started_at: 0,
-  ts0: 1_067,
-  msn0: 40,
-  pdt0: 1_700_000_000_000,
-  fps,
-  part_frames: 15,
-  gop_frames: 30,
-  segment_frames: 60,
-  part_target: 0.52,
-  target_duration: 2,
-  renditions: [],
-  grid: 'frames',
-  source: 'publisher',
+  ...epochOf(3, 40, []),
+  ...{ ts0: 1_067, pdt0: 1_700_000_000_000, fps },
 });
 
 test('a worker that reads the record gets the grid of the one that wrote it', () => {

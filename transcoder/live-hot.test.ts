@@ -1,11 +1,13 @@
 // The second worker of a broadcast: whose turn a part is, and the change of places.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { TimelineRefused, type TimelineWriter } from '../platform/adapters/timeline-store.ts';
-import type { ContentId, RenditionName, SessionId, WriterTag } from '../platform/contract/ids.ts';
+import type { ContentId, RenditionName, WriterTag } from '../platform/contract/ids.ts';
 import type { BroadcastRecord, EpochInfo } from '../platform/contract/records.ts';
 import { comparePositions, type Position, type TimelineEntry } from '../platform/contract/timeline.ts';
 import { silentLogger } from '../platform/runtime/log.ts';
 import { createMetrics } from '../platform/runtime/metrics.ts';
+import { fakeWait } from '../test/support/fake-wait.ts';
+import { epochOf } from '../test/support/timelines.ts';
 import { LiveAppender, type UnsignedEntry } from './live-append.ts';
 import type { LiveHistory } from './live-history.ts';
 import { LiveStanding } from './live-hot.ts';
@@ -18,23 +20,7 @@ const V = 'v180' as RenditionName;
 const START = 1_000_000;
 const PART_MS = 500;
 
-const info: EpochInfo = {
-  epoch: 0,
-  session: 'session' as SessionId,
-  started_at: 0,
-  ts0: 0,
-  msn0: 0,
-  pdt0: START,
-  fps: { num: 30, den: 1 },
-  part_frames: 15,
-  gop_frames: 30,
-  segment_frames: 60,
-  part_target: 0.52,
-  target_duration: 2,
-  renditions: [],
-  grid: 'frames',
-  source: 'publisher',
-};
+const info: EpochInfo = { ...epochOf(0, 0, []), pdt0: START };
 const recordAt = (term: number, changes: Partial<BroadcastRecord> = {}) =>
   ({ status: 'live', term, epochs: [info], ...changes }) as unknown as BroadcastRecord;
 /** Part number `n` from the start, four to a segment. */
@@ -69,17 +55,6 @@ const history = {
   add: (entry: TimelineEntry) => void entries.push(entry),
   storeBlocks: async () => undefined,
 } as unknown as LiveHistory;
-/** On the fake clock. */
-const wait = (ms: number, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 /** The leader names a part, this long after its first frame. */
 const leaderNames = async (n: number, delayMs: number): Promise<void> => {
@@ -121,7 +96,7 @@ beforeEach(async () => {
     entriesAfter: async (place) => timeline.filter((entry) => place === null || comparePositions(entry, place) > 0),
     seed: (term) => writer.seed(CONTENT, term, []),
     readRecord: async () => record,
-    wait,
+    wait: fakeWait,
     log: silentLogger,
     signal: stop.signal,
   });
