@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { JOB_STATES } from '../platform/contract/jobs.ts';
 import { ROLES } from '../platform/contract/nodes.ts';
+import { KeyKind } from '../platform/contract/records.ts';
 
 const text = z.string();
 /** ms since the epoch, as in all records. */
@@ -166,7 +167,7 @@ export const OverviewView = z.object({
       redundancy: text,
       record: z.boolean(),
       has_backup_key: z.boolean(),
-      publishing_key: z.enum(['primary', 'backup']).nullable(),
+      publishing_key: KeyKind.nullable(),
       has_standby: z.boolean(),
       is_away: z.boolean(),
       viewer_count: z.number().int(),

@@ -1,7 +1,7 @@
 // Schemas of the live stream routes: what they take and answer.
 import { z } from 'zod';
 import { LATENCY_MODES } from '../platform/contract/latency.ts';
-import { KeyKind } from '../platform/contract/records.ts';
+import { KeyKind, Redundancy, TranscodeMode } from '../platform/contract/records.ts';
 import {
   description,
   ErrorsView,
@@ -19,14 +19,12 @@ const at = z.number().int();
 const latencyMode = z
   .enum(LATENCY_MODES)
   .describe('Parts of 1/5 s (`ultra`), 1/3 s (`low`), 1/2 s (`default`); `standard`: whole segments alone.');
-const transcode = z
-  .enum(['ladder', 'passthrough'])
-  .describe(
-    '`ladder`: encoded into renditions. `passthrough`: the encoder’s own frames; key frames at most 10 s apart.',
-  );
-const redundancy = z
-  .enum(['standby', 'hot'])
-  .describe('`standby`: another worker takes over within seconds. `hot`: two workers encode, a failure is not seen.');
+const transcode = TranscodeMode.unwrap().describe(
+  '`ladder`: encoded into renditions. `passthrough`: the encoder’s own frames; key frames at most 10 s apart.',
+);
+const redundancy = Redundancy.unwrap().describe(
+  '`standby`: another worker takes over within seconds. `hot`: two workers encode, a failure is not seen.',
+);
 const record = z.boolean().describe('Whether a broadcast becomes an asset when it ends.');
 const dvrWindow = z
   .number()
