@@ -28,11 +28,8 @@ export async function removeParts(
   limit: number = PER_ROUND,
 ): Promise<boolean> {
   const keys: ObjectKey[] = [];
-  for (const prefix of prefixesOf(broadcast)) {
-    for await (const { key } of deps.storage.list(prefix)) {
-      keys.push(key);
-      if (keys.length >= limit) break;
-    }
+  for await (const key of partsOf(deps.storage, broadcast)) {
+    keys.push(key);
     if (keys.length >= limit) break;
   }
   if (keys.length > 0) await deps.storage.delete(keys);
@@ -44,8 +41,11 @@ export async function removeParts(
   return true;
 }
 
-function prefixesOf({ content_id: content, epochs }: BroadcastRecord): string[] {
-  return epochs.flatMap(({ epoch, renditions }) =>
-    renditions.map(({ name: rendition }) => partsPrefix({ content, rendition, epoch })),
-  );
+async function* partsOf(
+  storage: PartRemovalDeps['storage'],
+  { content_id: content, epochs }: BroadcastRecord,
+): AsyncIterable<ObjectKey> {
+  for (const { epoch, renditions } of epochs)
+    for (const { name: rendition } of renditions)
+      for await (const { key } of storage.list(partsPrefix({ content, rendition, epoch }))) yield key;
 }

@@ -162,7 +162,7 @@ class RecordReconciler implements Reconciler {
         this.settled.add(key);
       }
     } catch (thrown) {
-      this.open.set(keyOf(thing), thing);
+      this.open.set(key, thing);
       this.deps.log.warn('repair failed; tried again', { kind: thing.kind, id: thing.id, reason: messageOf(thrown) });
     }
   }
