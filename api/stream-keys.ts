@@ -34,16 +34,17 @@ export const newStreamKey = (): string => randomText(32);
 
 const unexpired = (stream: StreamRecord, now: number) => stream.old_keys.filter(({ until }) => until > now);
 
+const withKey = (stream: StreamRecord, key: KeyKind, hash: string, now: number): StreamRecord =>
+  key === 'primary' ? { ...stream, key_hash: hash, key_rotated_at: now } : { ...stream, backup_key_hash: hash };
+
 /** The record with a new key in place, all earlier keys of that kind forgotten. */
-export function withResetKey(stream: StreamRecord, key: KeyKind, hash: string, now: number): StreamRecord {
+function withResetKey(stream: StreamRecord, key: KeyKind, hash: string, now: number): StreamRecord {
   const old_keys = unexpired(stream, now).filter((old) => old.key !== key);
-  return key === 'primary'
-    ? { ...stream, key_hash: hash, key_rotated_at: now, old_keys }
-    : { ...stream, backup_key_hash: hash, old_keys };
+  return { ...withKey(stream, key, hash, now), old_keys };
 }
 
 /** The record with a new key in place, the one before accepted until `until` (ms since the epoch). @throws NotAllowedNow */
-export function withRotatedKey(
+function withRotatedKey(
   stream: StreamRecord,
   key: KeyKind,
   hash: string,
@@ -55,9 +56,7 @@ export function withRotatedKey(
   if (old.length >= OLD_KEYS)
     throw new NotAllowedNow(`${OLD_KEYS} rotated keys of this live stream still work: wait, or reset the key`);
   const old_keys = times.until > times.now ? [...old, { hash: before, key, until: times.until }] : old;
-  return key === 'primary'
-    ? { ...stream, key_hash: hash, key_rotated_at: times.now, old_keys }
-    : { ...stream, backup_key_hash: hash, old_keys };
+  return { ...withKey(stream, key, hash, times.now), old_keys };
 }
 
 export function createStreamKeyring(deps: StreamKeyringDeps): StreamKeyring {
