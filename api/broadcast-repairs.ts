@@ -30,7 +30,6 @@ export interface BroadcastRepairsDeps {
   /** @returns whether the recording was made now */
   record(broadcast: BroadcastRecord): Promise<boolean>;
 
-  isHeldBy(content: ContentId, holder: Holder): Promise<boolean>;
   leave(content: ContentId, holder: Holder): Promise<void>;
   finishContentRemoval(content: ContentId): Promise<void>;
   /** One round. @returns whether all are gone */

@@ -1,6 +1,6 @@
 // Which segments a clip shows: the wanted start and end widened to segment boundaries. Pure; each refusal says what would be possible.
 import { RequestInvalid } from './errors.ts';
-import type { TableSegment } from './segment-table.ts';
+import { playableOf, sumOf, type TableSegment } from './segment-table.ts';
 
 /** Unit: s from the source's start for assets, ms since the epoch for broadcasts. */
 export type Span = { start: number; end: number };
@@ -30,13 +30,7 @@ function rangeOf(shown: TableSegment[], real: Span): ClipRange {
   const last = shown.at(-1);
   if (first === undefined || last === undefined)
     throw new RequestInvalid(['nothing was recorded between start and end']);
-  return {
-    fromMsn: first.msn,
-    toMsn: last.msn,
-    real,
-    durationS: shown.reduce((sum, segment) => sum + segment.durationS, 0),
-    bytes: shown.reduce((sum, segment) => sum + segment.bytes, 0),
-  };
+  return { fromMsn: first.msn, toMsn: last.msn, real, ...sumOf(shown) };
 }
 
 /**
@@ -45,8 +39,8 @@ function rangeOf(shown: TableSegment[], real: Span): ClipRange {
  */
 export function rangeBySeconds(segments: TableSegment[], wanted: Span): ClipRange {
   requireOrder(wanted);
-  const playable = segments.filter((segment) => !segment.gap);
-  const lengthS = playable.reduce((sum, segment) => sum + segment.durationS, 0);
+  const playable = playableOf(segments);
+  const { durationS: lengthS } = sumOf(playable);
   if (playable.length === 0) throw new RequestInvalid(['source: nothing was recorded there']);
   if (wanted.start < 0 || wanted.start >= lengthS)
     throw new RequestInvalid([`start: must be between 0 and ${inSeconds(lengthS)}, the length of the source`]);
@@ -70,7 +64,7 @@ const endOf = (segment: TableSegment): number => segment.pdt + segment.durationS
 
 /** Wall clock of what a broadcast has: first frame, and end of its newest whole segment; null before there is one. */
 export function clockSpan(segments: TableSegment[]): Span | null {
-  const playable = segments.filter((segment) => !segment.gap);
+  const playable = playableOf(segments);
   const first = playable.at(0);
   const last = playable.at(-1);
   return first === undefined || last === undefined ? null : { start: first.pdt, end: endOf(last) };
@@ -89,7 +83,7 @@ export function rangeByClock(segments: TableSegment[], wanted: Span): ClipRange 
   if (wanted.end > span.end + EDGE_MS) throw new RequestInvalid([`end: ${asClock(wanted.end)} is to come; ${has}`]);
   const end = Math.min(wanted.end, span.end);
   if (wanted.start >= span.end) throw new RequestInvalid([`start: ${asClock(wanted.start)} is to come; ${has}`]);
-  const shown = segments.filter((segment) => !segment.gap && endOf(segment) > wanted.start && segment.pdt < end);
+  const shown = playableOf(segments).filter((segment) => endOf(segment) > wanted.start && segment.pdt < end);
   const [first] = shown;
   if (wanted.start < span.start && (first === undefined || first.pdt > wanted.start)) {
     const isLonger = wanted.end - wanted.start > span.end - span.start;

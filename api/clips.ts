@@ -88,12 +88,15 @@ function clockOf(value: Instant, edge: number, name: 'start' | 'end'): number {
 const inside = (segments: TableSegment[], range: AssetRecord['range']): TableSegment[] =>
   range === null ? segments : segments.filter(({ msn }) => msn >= range.from_msn && msn <= range.to_msn);
 
+/** What a broadcast has so far. */
+const broadcastSegments = ({ tables }: ClipsDeps, broadcast: BroadcastRecord): Promise<TableSegment[]> =>
+  broadcast.status === 'ended' ? tables.recorded(broadcast) : tables.running(broadcast);
+
 async function assetSegments(deps: ClipsDeps, asset: AssetRecord): Promise<TableSegment[]> {
   if (asset.renditions.length > 0) return inside(await deps.tables.uploaded(asset), asset.range);
   const broadcast = (await deps.records.get('broadcast', asset.content_id))?.value;
   if (broadcast === undefined) throw new RequestInvalid(['source: nothing was recorded there']);
-  const all = broadcast.status === 'ended' ? deps.tables.recorded(broadcast) : deps.tables.running(broadcast);
-  return inside(await all, asset.range);
+  return inside(await broadcastSegments(deps, broadcast), asset.range);
 }
 
 async function chooseRange(
@@ -105,10 +108,7 @@ async function chooseRange(
     const wanted = { start: secondsOf(request.start, 'start'), end: secondsOf(request.end, 'end') };
     return { wanted, range: rangeBySeconds(await assetSegments(deps, source.asset), wanted) };
   }
-  const { broadcast } = source;
-  const segments = await (broadcast.status === 'ended'
-    ? deps.tables.recorded(broadcast)
-    : deps.tables.running(broadcast));
+  const segments = await broadcastSegments(deps, source.broadcast);
   const edge = clockSpan(segments)?.end;
   if (edge === undefined) throw new RequestInvalid(['source: nothing was recorded there yet']);
   const wanted = { start: clockOf(request.start, edge, 'start'), end: clockOf(request.end, edge, 'end') };
@@ -128,7 +128,7 @@ function clipRecord(source: Source, request: ClipRequest, wanted: Span, range: C
     updated_at: now,
     title: title.slice(0, 512),
     description: '',
-    playback_ids: playbackIdsFor({ playback_policies: policies, title: '', description: '' }),
+    playback_ids: playbackIdsFor(policies),
     content_id: source.kind === 'asset' ? source.asset.content_id : source.broadcast.content_id,
     source: {
       type: 'clip',

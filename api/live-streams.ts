@@ -20,7 +20,7 @@ import type { Logger } from '../platform/runtime/log.ts';
 import type { Versioned } from './assets.ts';
 import { NotAllowedNow, NotFound } from './errors.ts';
 import type { Presence } from './presence.ts';
-import { type SlateType, storeSlate } from './slate.ts';
+import { storeSlate } from './slate.ts';
 import { createStreamKeyring, newStreamKey, type StreamKeyring } from './stream-keys.ts';
 import type { StreamState } from './stream-view.ts';
 import { hashOf, playbackIdsFor } from './uploads.ts';
@@ -81,7 +81,7 @@ export interface LiveStreams {
   /** Goes over to the other encoder at its next key frame. @throws NotAllowedNow */
   switchTo(id: StreamId, key: KeyKind): Promise<Versioned<StreamRecord>>;
   /** Stores the slate picture. @throws RequestInvalid unless it is a JPEG or PNG */
-  setSlate(id: StreamId, picture: Buffer): Promise<Versioned<StreamRecord> & { type: SlateType }>;
+  setSlate(id: StreamId, picture: Buffer): Promise<Versioned<StreamRecord>>;
   removeSlate(id: StreamId): Promise<void>;
   /** Cuts the publisher off and removes the stream; recordings stay. */
   remove(id: StreamId): Promise<void>;
@@ -110,14 +110,14 @@ function recordFor(request: NewStream, streamKey: string, reconnectWindowS: numb
     key_rotated_at: now,
     backup_key_hash: null,
     old_keys: [],
-    playback_ids: playbackIdsFor({ ...request.new_asset_settings, playback_policies: request.playback_policies }),
+    playback_ids: playbackIdsFor(request.playback_policies),
     new_asset_settings: request.new_asset_settings,
     broadcast_id: null,
   };
 }
 
 /** The record after a PATCH. */
-export function changedStream(before: StreamRecord, changes: StreamChanges): StreamRecord {
+function changedStream(before: StreamRecord, changes: StreamChanges): StreamRecord {
   return {
     ...before,
     title: changes.title ?? before.title,
@@ -205,6 +205,12 @@ async function removeStream(deps: StreamsDeps, id: StreamId): Promise<void> {
   await finishRemoval(deps, after?.value ?? before.value);
 }
 
+/** A live broadcast on its way to the end, without a publisher; null for one that is there already. */
+export const withEnding = (broadcast: BroadcastRecord): BroadcastRecord | null =>
+  broadcast.status === 'live'
+    ? { ...broadcast, status: 'ending', ingest: null, disconnected_at: broadcast.disconnected_at ?? Date.now() }
+    : null;
+
 /** The record says it first: then the end comes also when the ingest is dead or does not hear of it. */
 async function completeStream(deps: StreamsDeps, id: StreamId): Promise<Versioned<StreamRecord>> {
   const found = await getStream(deps, id);
@@ -213,9 +219,7 @@ async function completeStream(deps: StreamsDeps, id: StreamId): Promise<Versione
   let isEnding = false;
   await deps.records.update('broadcast', broadcast, (record) => {
     isEnding = record.status === 'live';
-    return isEnding
-      ? { ...record, status: 'ending', ingest: null, disconnected_at: record.disconnected_at ?? Date.now() }
-      : null;
+    return withEnding(record);
   });
   if (!isEnding) return found;
   await announce(deps, [
@@ -292,10 +296,10 @@ export function createLiveStreams(deps: StreamsDeps): LiveStreams {
     },
     async setSlate(id, picture) {
       await getStream(deps, id);
-      const type = await storeSlate(deps.storage, id, picture);
+      await storeSlate(deps.storage, id, picture);
       const after = await change(id, (s) => ({ ...s, slate_at: Date.now() }));
       await announce(deps, [{ type: 'stream', id }]);
-      return { ...after, type };
+      return after;
     },
     async removeSlate(id) {
       await change(id, ({ slate_at: _gone, ...rest }) => rest);

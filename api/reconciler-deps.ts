@@ -16,7 +16,7 @@ import type { Logger } from '../platform/runtime/log.ts';
 import type { Assets } from './assets.ts';
 import type { BroadcastRepairsDeps } from './broadcast-repairs.ts';
 import type { Contents } from './contents.ts';
-import type { LiveStreams } from './live-streams.ts';
+import { type LiveStreams, withEnding } from './live-streams.ts';
 import type { JobRow } from './overview.ts';
 import { removeParts } from './part-removal.ts';
 import type { Presence } from './presence.ts';
@@ -103,11 +103,7 @@ async function endBroadcast(parts: ReconcilerParts, id: BroadcastId): Promise<vo
 }
 
 async function beginEnding(parts: ReconcilerParts, id: BroadcastId): Promise<void> {
-  await parts.records.update('broadcast', id, (b) =>
-    b.status === 'live'
-      ? { ...b, status: 'ending', ingest: null, disconnected_at: b.disconnected_at ?? Date.now() }
-      : null,
-  );
+  await parts.records.update('broadcast', id, withEnding);
   await parts.events.publish({ type: 'broadcast', id });
 }
 
@@ -137,7 +133,6 @@ function broadcastDeps(parts: ReconcilerParts, read: ReadRecord): BroadcastRepai
     enqueueClosing: (broadcast) => enqueueClosing(parts, broadcast),
     endBroadcast: (id) => endBroadcast(parts, id),
     record: (broadcast) => recordings.record(broadcast),
-    isHeldBy: (content, holder) => contents.isHeldBy(content, holder),
     leave: (content, holder) => contents.leave(content, holder),
     finishContentRemoval: (content) => contents.finishRemoval(content),
     removeParts: (broadcast) => removeParts(parts, broadcast),

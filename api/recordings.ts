@@ -1,14 +1,14 @@
 // The recorder: when a broadcast has ended, the asset over its objects. Any api process may do it, any number of times, from any step on:
 // the content's holder, the asset and the stream's list are each one conditional put that does nothing when it was done.
 import type { Records } from '../platform/adapters/records.ts';
-import { ObjectConflict, ObjectMissing, type ObjectStorage } from '../platform/adapters/storage.ts';
+import { isStored, ObjectConflict, type ObjectStorage } from '../platform/adapters/storage.ts';
 import type { PlatformEvent } from '../platform/contract/events.ts';
-import type { AssetId, StreamId, WriterTag } from '../platform/contract/ids.ts';
-import { imageKey } from '../platform/contract/object-keys.ts';
+import type { AssetId, StreamId } from '../platform/contract/ids.ts';
+import { imageKey, LIVE_PICTURES } from '../platform/contract/object-keys.ts';
 import type { AssetRecord, BroadcastRecord, StreamRecord } from '../platform/contract/records.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Contents } from './contents.ts';
-import type { SegmentTables, TableSegment } from './segment-table.ts';
+import { playableOf, type SegmentTables, sumOf, type TableSegment } from './segment-table.ts';
 import { playbackIdsFor } from './uploads.ts';
 
 export type RecordingsDeps = {
@@ -30,20 +30,8 @@ export interface Recordings {
   forget(asset: AssetRecord): Promise<void>;
 }
 
-/** Writer of a recording's storyboard. */
-const LIVE_PICTURES = 'live' as WriterTag;
 /** Recordings that a stream names. */
 const RECENT = 10;
-
-/** Length and size of what can be played. Unit: s and bytes. */
-export function sumOf(segments: TableSegment[]): { durationS: number; bytes: number; count: number } {
-  const playable = segments.filter((segment) => !segment.gap);
-  return {
-    durationS: playable.reduce((sum, segment) => sum + segment.durationS, 0),
-    bytes: playable.reduce((sum, segment) => sum + segment.bytes, 0),
-    count: playable.length,
-  };
-}
 
 /** Title of a recording: as set for the stream's assets, else the stream's own with the time it began. */
 export function titleOf(stream: StreamRecord | null, startedAt: number): string {
@@ -62,30 +50,32 @@ function recordingOf(
   stream: StreamRecord | null,
   found: { segments: TableSegment[]; hasStoryboard: boolean },
 ): AssetRecord {
-  const { durationS, bytes, count } = sumOf(found.segments);
+  const playable = playableOf(found.segments);
+  const { durationS, bytes } = sumOf(playable);
+  const isEmpty = playable.length === 0;
   const now = Date.now();
   const description = stream?.new_asset_settings.description ?? '';
   return {
     version: 1,
     id,
-    status: count === 0 ? 'errored' : 'ready',
+    status: isEmpty ? 'errored' : 'ready',
     created_at: now,
     updated_at: now,
     title: titleOf(stream, broadcast.created_at),
     description,
-    playback_ids: playbackIdsFor({ playback_policies: policiesOf(stream), title: '', description: '' }),
+    playback_ids: playbackIdsFor(policiesOf(stream)),
     content_id: broadcast.content_id,
     source: { type: 'live', stream_id: broadcast.stream_id, broadcast_id: broadcast.id },
     term: 0,
     cancel_requested: false,
-    errors: count === 0 ? { type: 'NO_MEDIA', messages: [noMediaReason(broadcast)] } : null,
+    errors: isEmpty ? { type: 'NO_MEDIA', messages: [noMediaReason(broadcast)] } : null,
     input: null,
     planned: [],
     renditions: [],
     images_writer: found.hasStoryboard ? LIVE_PICTURES : null,
     range: null,
-    duration_s: count === 0 ? null : durationS,
-    size_bytes: count === 0 ? null : bytes,
+    duration_s: isEmpty ? null : durationS,
+    size_bytes: isEmpty ? null : bytes,
   };
 }
 
@@ -116,7 +106,8 @@ class Recorder implements Recordings {
     if (!(await contents.hold(broadcast.content_id, id, [broadcast.id]))) return false;
     const stream = (await records.get('stream', broadcast.stream_id))?.value ?? null;
     const segments = await this.deps.tables.recorded(broadcast);
-    const found = { segments, hasStoryboard: await this.hasStoryboard(broadcast) };
+    const storyboard = imageKey(broadcast.content_id, 'storyboard.vtt', LIVE_PICTURES);
+    const found = { segments, hasStoryboard: await isStored(this.deps.storage, storyboard) };
     try {
       await records.create('asset', recordingOf(broadcast, id, stream, found));
     } catch (thrown) {
@@ -129,16 +120,6 @@ class Recorder implements Recordings {
     await records.remove('asset', id);
     await contents.leave(broadcast.content_id, id);
     return false;
-  }
-
-  private async hasStoryboard({ content_id: content }: BroadcastRecord): Promise<boolean> {
-    try {
-      await this.deps.storage.head(imageKey(content, 'storyboard.vtt', LIVE_PICTURES));
-      return true;
-    } catch (thrown) {
-      if (thrown instanceof ObjectMissing) return false;
-      throw thrown;
-    }
   }
 
   /** Adds the recording to its stream's list; old ones are not added again when they fell out of it. */

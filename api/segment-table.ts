@@ -8,6 +8,7 @@ import { indexPrefix, type ObjectKey, renditionIndexKey } from '../platform/cont
 import type { AssetRecord, BroadcastRecord, EpochInfo } from '../platform/contract/records.ts';
 import { timelineKey } from '../platform/contract/redis-keys.ts';
 import { type BlockSegment, IndexBlock, RenditionIndex, type TimelineEntry } from '../platform/contract/timeline.ts';
+import { dropOldest } from '../platform/runtime/bounded-map.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 
 export type TableSegment = {
@@ -22,6 +23,17 @@ export type TableSegment = {
   /** Nothing to play: left out of recordings and clips. */
   gap: boolean;
 };
+
+/** What a recording shows. */
+export const playableOf = (segments: TableSegment[]): TableSegment[] => segments.filter(({ gap }) => !gap);
+
+/** Length and size of segments together. Unit: s and bytes. */
+export function sumOf(segments: TableSegment[]): { durationS: number; bytes: number } {
+  return {
+    durationS: segments.reduce((sum, segment) => sum + segment.durationS, 0),
+    bytes: segments.reduce((sum, segment) => sum + segment.bytes, 0),
+  };
+}
 
 type Measured = { duration: number; bytes: number };
 
@@ -116,10 +128,7 @@ class StoredTables implements SegmentTables {
       this.deps.log.error('index block not understood', { key, err: thrown });
     }
     this.blocks.set(key, segments);
-    for (const oldest of this.blocks.keys()) {
-      if (this.blocks.size <= BLOCKS_KEPT) break;
-      this.blocks.delete(oldest);
-    }
+    dropOldest(this.blocks, BLOCKS_KEPT);
     return segments;
   }
 

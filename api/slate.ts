@@ -4,7 +4,7 @@ import type { StreamId } from '../platform/contract/ids.ts';
 import { slateKey } from '../platform/contract/object-keys.ts';
 import { RequestInvalid } from './errors.ts';
 
-export type SlateType = 'image/jpeg' | 'image/png';
+type SlateType = 'image/jpeg' | 'image/png';
 /** Largest picture. Unit: bytes. */
 export const SLATE_BYTES = 2 * 1024 * 1024;
 
@@ -13,7 +13,7 @@ const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const startsWith = (bytes: Buffer, magic: Buffer): boolean => bytes.subarray(0, magic.length).equals(magic);
 
 /** Null for anything but a JPEG or PNG. */
-export function slateTypeOf(bytes: Buffer): SlateType | null {
+function slateTypeOf(bytes: Buffer): SlateType | null {
   if (startsWith(bytes, JPEG)) return 'image/jpeg';
   return startsWith(bytes, PNG) ? 'image/png' : null;
 }
@@ -26,9 +26,8 @@ export async function storeSlate(
   storage: Pick<ObjectStorage, 'put'>,
   stream: StreamId,
   picture: Buffer,
-): Promise<SlateType> {
+): Promise<void> {
   const type = slateTypeOf(picture);
   if (type === null) throw new RequestInvalid(['the slate must be a JPEG or PNG picture']);
   await storage.put(slateKey(stream), picture, { bytes: picture.length, contentType: type });
-  return type;
 }

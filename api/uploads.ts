@@ -3,7 +3,13 @@ import { createHash } from 'node:crypto';
 import type { Records } from '../platform/adapters/records.ts';
 import type { PlatformEvent } from '../platform/contract/events.ts';
 import { type AssetId, contentOf, newId, type PlaybackId, randomText, UploadId } from '../platform/contract/ids.ts';
-import type { AssetRecord, NewAssetSettings, PlaybackEntry, UploadRecord } from '../platform/contract/records.ts';
+import type {
+  AssetRecord,
+  NewAssetSettings,
+  PlaybackEntry,
+  PlaybackPolicy,
+  UploadRecord,
+} from '../platform/contract/records.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import { secretsEqual } from '../platform/runtime/http-server.ts';
 import type { Logger } from '../platform/runtime/log.ts';
@@ -61,8 +67,8 @@ export interface Uploads {
 export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
 
 /** One playback id per policy. */
-export const playbackIdsFor = (settings: NewAssetSettings): PlaybackEntry[] =>
-  [...new Set(settings.playback_policies)].map((policy) => ({ id: newId<PlaybackId>(), policy }));
+export const playbackIdsFor = (policies: PlaybackPolicy[]): PlaybackEntry[] =>
+  [...new Set(policies)].map((policy) => ({ id: newId<PlaybackId>(), policy }));
 
 const ADDRESS = /^([A-Za-z0-9]{16,40})\.([A-Za-z0-9]{16,64})$/;
 
@@ -75,7 +81,7 @@ function assetFor(upload: UploadRecord): AssetRecord {
     updated_at: upload.created_at,
     title: upload.new_asset_settings.title,
     description: upload.new_asset_settings.description,
-    playback_ids: playbackIdsFor(upload.new_asset_settings),
+    playback_ids: playbackIdsFor(upload.new_asset_settings.playback_policies),
     content_id: contentOf(upload.asset_id),
     source: { type: 'upload', upload_id: upload.id, complete: false },
     term: 0,

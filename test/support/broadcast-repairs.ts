@@ -13,7 +13,6 @@ export const idleBroadcasts: BroadcastRepairsDeps = {
   enqueueClosing: async () => 'added',
   endBroadcast: async () => undefined,
   record: async () => false,
-  isHeldBy: async () => false,
   leave: async () => undefined,
   finishContentRemoval: async () => undefined,
   removeParts: async () => true,
