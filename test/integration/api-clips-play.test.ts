@@ -5,6 +5,7 @@ import { createRecords, type Records } from '../../platform/adapters/records.ts'
 import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
 import type { ObjectStorage } from '../../platform/adapters/storage.ts';
 import { createTimelineWriter } from '../../platform/adapters/timeline-store.ts';
+import { eventsChannel } from '../../platform/contract/redis-keys.ts';
 import { parseSettings } from '../../platform/contract/settings.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { storageSettingsOf } from '../../platform/runtime/role-settings.ts';
@@ -64,7 +65,7 @@ const playbackOf = (data: Record<string, unknown>) => (data['playback_ids'] as {
 
 test('a recording plays without its gaps; a clip of it shows its segments alone', async () => {
   const { broadcast } = await recorded({ segments: 8, gaps: [3] });
-  await redis.client.publish('hw:events', JSON.stringify({ type: 'broadcast', id: broadcast.id }));
+  await redis.client.publish(eventsChannel, JSON.stringify({ type: 'broadcast', id: broadcast.id }));
   const path = `/video/v1/assets/${broadcast.asset_id}`;
   await vi.waitFor(async () => expect((await api.call('GET', path)).status).toBe(200), { timeout: 5_000 });
   const asset = (await api.call('GET', path)).body.data;

@@ -13,11 +13,15 @@ import type { BroadcastRecord } from '../../platform/contract/records.ts';
 import { eventsChannel, liveBroadcastsKey, timelineKey } from '../../platform/contract/redis-keys.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { type RunningApi, startApi } from '../support/api-service.ts';
+import { fsSettings } from '../support/fs-settings.ts';
 import { blockOf, type RecordedPlan, recordedBroadcast, storeMedia } from '../support/recorded-broadcast.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { sampleBroadcast, sampleContent } from '../support/sample-records.ts';
 import { tempDir } from '../support/temp.ts';
 import { assetOf, audio0, entriesOf, epochOf, renditionIndexOf, video360, WRITER } from '../support/timelines.ts';
+
+/** For what comes by itself, where the test says nothing of when. */
+const SOON = { timeout: 10_000, interval: 50 };
 
 let redisServer: TestRedis;
 let redis: RedisConnection;
@@ -33,8 +37,7 @@ beforeAll(async () => {
   apis = [await startApi(settings), await startApi(settings)];
   redis = createRedis(redisServer.url, silentLogger);
   await redis.start();
-  const none = { S3_ENDPOINT: null, S3_REGION: '', S3_BUCKET: '', S3_ACCESS_KEY: null, S3_SECRET_KEY: null };
-  storage = openStorage({ STORAGE: 'fs', DATA_DIR: dataDir, ...none }, silentLogger);
+  storage = openStorage(fsSettings(dataDir), silentLogger);
   records = createRecords(storage, redis, silentLogger);
   queue = createQueue(redisServer.url, ['live'], silentLogger);
   await queue.start();
@@ -61,6 +64,7 @@ const keys = async (prefix: string) => {
 };
 const assetIn = async (broadcast: BroadcastRecord) =>
   (await records.get('asset', broadcast.asset_id ?? ''))?.value ?? null;
+const listedIn = async (stream: string) => (await records.get('stream', stream))?.value.recent_asset_ids;
 const holdersOf = async (content: string) => (await records.get('content', content))?.value.holders ?? null;
 /** Made by the event, at once. */
 async function recordingOf(broadcast: BroadcastRecord) {
@@ -118,9 +122,7 @@ describe('the recording', () => {
     await Promise.all(Array.from({ length: 20 }, () => tell(broadcast.id)));
     const asset = await recordingOf(broadcast);
     await Promise.all(Array.from({ length: 20 }, () => tell(broadcast.id)));
-    await vi.waitFor(async () =>
-      expect((await records.get('stream', stream.id))?.value.recent_asset_ids).toEqual([broadcast.asset_id]),
-    );
+    await vi.waitFor(async () => expect(await listedIn(stream.id)).toEqual([broadcast.asset_id]), SOON);
     expect((await assetIn(broadcast))?.playback_ids).toEqual(asset?.playback_ids);
     expect(await holdersOf(broadcast.content_id)).toEqual([broadcast.id, broadcast.asset_id]);
   });
@@ -136,11 +138,7 @@ describe('the recording', () => {
 
     await records.update('stream', first.stream.id, ({ recent_asset_ids: _gone, ...rest }) => rest);
     await tell(first.broadcast.id);
-    await vi.waitFor(async () =>
-      expect((await records.get('stream', first.stream.id))?.value.recent_asset_ids).toEqual([
-        first.broadcast.asset_id,
-      ]),
-    );
+    await vi.waitFor(async () => expect(await listedIn(first.stream.id)).toEqual([first.broadcast.asset_id]), SOON);
   });
 
   test('a broadcast without media becomes an errored asset that says so', async () => {
@@ -230,7 +228,7 @@ describe('holders', () => {
         expect(await holdersOf(upload.content_id)).toEqual([made.body.data['id']]);
       } else {
         expect([404, 409, 503]).toContain(made.status);
-        await vi.waitFor(async () => expect(await keys(indexPrefix(upload.content_id))).toEqual([]));
+        await vi.waitFor(async () => expect(await keys(indexPrefix(upload.content_id))).toEqual([]), SOON);
       }
       outcomes.push(String(made.status));
     }

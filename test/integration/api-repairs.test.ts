@@ -11,6 +11,7 @@ import { mediaPrefix, type ObjectKey, uploadChunkKey } from '../../platform/cont
 import { streamKeyIndexKey } from '../../platform/contract/redis-keys.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { type RunningApi, startApi } from '../support/api-service.ts';
+import { fsSettings } from '../support/fs-settings.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -32,8 +33,7 @@ beforeAll(async () => {
   api = await startApi(settings);
   redis = createRedis(redisServer.url, silentLogger);
   await redis.start();
-  const none = { S3_ENDPOINT: null, S3_REGION: '', S3_BUCKET: '', S3_ACCESS_KEY: null, S3_SECRET_KEY: null };
-  storage = openStorage({ STORAGE: 'fs', DATA_DIR: dataDir, ...none }, silentLogger);
+  storage = openStorage(fsSettings(dataDir), silentLogger);
   records = createRecords(storage, redis, silentLogger);
   queue = createQueue(redisServer.url, ['vod'], silentLogger);
   await queue.start();

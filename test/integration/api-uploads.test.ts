@@ -10,6 +10,7 @@ import { uploadPrefix } from '../../platform/contract/object-keys.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { type RunningApi, startApi } from '../support/api-service.ts';
 import { type CuttingProxy, startCuttingProxy } from '../support/cutting-proxy.ts';
+import { fsSettings } from '../support/fs-settings.ts';
 import { hasMinio, startMinio, type TestMinio } from '../support/minio.ts';
 import { freePort } from '../support/ports.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -95,16 +96,6 @@ async function setUp(env: Record<string, string>, store: StorageSettings, cuts: 
     },
   };
 }
-
-const fsSettings = (dataDir: string): StorageSettings => ({
-  STORAGE: 'fs',
-  DATA_DIR: dataDir,
-  S3_ENDPOINT: null,
-  S3_REGION: 'us-east-1',
-  S3_BUCKET: 'headwater',
-  S3_ACCESS_KEY: null,
-  S3_SECRET_KEY: null,
-});
 
 describe('tus through a network that breaks', () => {
   test('cut at random bytes, resumed, byte-exact; objects of 8 MiB at most', async () => {
