@@ -7,13 +7,13 @@ import { spanOf } from './conditions.ts';
 import { EdgeBusy, StreamUnavailable } from './errors.ts';
 import type { FailureLog } from './failure-log.ts';
 import type { Filled, Filling, Fills, Wanted } from './fill.ts';
-import { passedHeaders } from './fill.ts';
+import { passedHeaders, wantedOf } from './fill.ts';
 import type { CachedObject, MemoryStore } from './memory-store.ts';
 import type { EdgeAnswer, EdgeRequest, Result } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import type { NegativeStore } from './negative-store.ts';
 import { failureReply, leftReply, missingReply, objectReply, preflightReply, textReply } from './replies.ts';
-import { askedOf, cacheKeyOf, type Directives, originPathOf, parseTarget } from './request-target.ts';
+import { parseTarget } from './request-target.ts';
 import type { Viewers } from './viewers.ts';
 import { LEFT, type WaitingRoom } from './waiting-room.ts';
 
@@ -166,15 +166,6 @@ function countViewer({ viewers, now }: EngineParts, request: EdgeRequest, route:
 
 const notFound = (request: EdgeRequest): EdgeAnswer =>
   textReply(request, 'invalid', 'refused', 404, 'nothing here', { 'cache-control': 'public, max-age=1' });
-
-const wantedOf = (route: ViewerRoute, directives: Directives, requestId: string): Wanted => ({
-  key: cacheKeyOf(route, directives),
-  route,
-  path: originPathOf(route, directives),
-  requestId,
-  asked: askedOf(directives),
-  held: null,
-});
 
 function lookUp(parts: EngineParts, x: Exchange): EdgeAnswer | null {
   if (x.wanted === null) return null;

@@ -10,6 +10,7 @@ import type { EdgeMetrics } from './metrics.ts';
 import type { Missing, NegativeStore } from './negative-store.ts';
 import { isFinished, targetDurationS } from './preload-hint.ts';
 import { CORS } from './replies.ts';
+import { askedOf, cacheKeyOf, type Directives, originPathOf } from './request-target.ts';
 import { resumingBody } from './resume.ts';
 import type { OriginAnswer, OriginRequest, StreamedAnswer, StreamedBody, Upstream } from './upstream.ts';
 
@@ -31,6 +32,16 @@ export type Wanted = {
   /** Stale object under the same key, to be revalidated. */
   held: CachedObject | null;
 };
+
+/** What a request asks for. */
+export const wantedOf = (route: ViewerRoute, directives: Directives, requestId: string): Wanted => ({
+  key: cacheKeyOf(route, directives),
+  route,
+  path: originPathOf(route, directives),
+  requestId,
+  asked: askedOf(directives),
+  held: null,
+});
 
 export type Filling = {
   /** The head of the result: a streamed body may still grow. Rejects with the errors of upstream.ts, EdgeBusy and BodyBroken. */

@@ -1,10 +1,9 @@
 // A live playlist names the part that comes next: the edge asks for it then, so that its bytes arrive here while viewers still wait for the playlist.
-
-import type { Filled, Fills, Wanted } from './fill.ts';
+import { type Filled, type Fills, type Wanted, wantedOf } from './fill.ts';
 import type { MemoryStore } from './memory-store.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { hintedPart, isFinished } from './preload-hint.ts';
-import { cacheKeyOf, NO_DIRECTIVES, originPathOf } from './request-target.ts';
+import { NO_DIRECTIVES } from './request-target.ts';
 
 /** Each holds a connection to an origin until its part exists. */
 const MAX_PREFETCHES = 1_000;
@@ -31,15 +30,14 @@ export class Prefetches {
     if (route.kind !== 'media-playlist') return;
     const part = hintedPart(route, body);
     if (part === null || isFinished(body)) return;
-    const key = cacheKeyOf(part, NO_DIRECTIVES);
+    const wanted = wantedOf(part, NO_DIRECTIVES, requestId);
     const { fills, store, metrics } = this.#parts;
-    if (store.has(key) || fills.has(key)) return;
+    if (store.has(wanted.key) || fills.has(wanted.key)) return;
     if (this.#running >= MAX_PREFETCHES) {
       metrics.prefetches.add({ outcome: 'skipped' });
       return;
     }
-    const path = originPathOf(part, NO_DIRECTIVES);
-    this.#follow({ key, route: part, path, requestId, asked: null, held: null });
+    this.#follow(wanted);
   }
 
   #follow(wanted: Wanted): void {
