@@ -15,7 +15,7 @@ import type { EdgeAnswer, EdgeRequest } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { connectionLimits } from './node-listener.ts';
 
-export const sessionLimits = {
+const sessionLimits = {
   /** Requests at a time. */
   streams: 100,
   /** Names and values of one request's header. */
@@ -38,8 +38,6 @@ export interface H2Sessions {
   readonly count: number;
   /** No new requests; sessions end with their last answer. */
   drain(): void;
-  /** Cuts every session. */
-  close(): void;
 }
 
 /**
@@ -99,7 +97,6 @@ export function createH2Sessions(
       return sessions.size;
     },
     drain: () => sessions.forEach((session) => void session.close()),
-    close: () => sessions.forEach((session) => void session.destroy()),
   };
 }
 

@@ -1,11 +1,10 @@
 // The TLS port: one handshake, then HTTP/2 or HTTP/1.1 as agreed by ALPN, both in front of the same engine. A renewed certificate is taken up while it runs.
 import type { Server } from 'node:http';
 import { createServer, type TLSSocket } from 'node:tls';
-import { listen } from '../platform/runtime/http-server.ts';
+import { type Closable, closeServer, listen } from '../platform/runtime/http-server.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Listener } from '../platform/runtime/role-frame.ts';
 import { followTlsFiles } from '../platform/runtime/tls-files.ts';
-import { delay } from '../platform/runtime/waits.ts';
 import type { H2Sessions } from './h2-listener.ts';
 import { connectionLimits } from './node-listener.ts';
 
@@ -49,27 +48,27 @@ export function createTlsPort({ place, h1, h2, drainMs, log, lookMs }: TlsPortPa
   });
   // A failed handshake is the peer's affair; node has closed the socket.
   server.on('tlsClientError', () => undefined);
-  const stop = async (graceMs: number): Promise<void> => {
-    if (!server.listening) return;
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    h2.drain();
-    h1.closeIdleConnections();
-    const grace = new AbortController();
-    const cut = delay(graceMs, grace.signal).then(() => {
-      if (!grace.signal.aborted) for (const socket of sockets) socket.destroy();
-    });
-    await closed;
-    grace.abort();
-    await cut;
+  const closable: Closable = {
+    get listening() {
+      return server.listening;
+    },
+    close: (closed) => server.close(closed),
+    closeIdleConnections() {
+      h2.drain();
+      h1.closeIdleConnections();
+    },
+    closeAllConnections() {
+      for (const socket of sockets) socket.destroy();
+    },
   };
   return {
     async start() {
       await files.start();
       return listen(server, place.port, place.host, 'HEADWATER_EDGE_TLS_PORTS');
     },
-    drain: () => stop(drainMs),
+    drain: () => closeServer(closable, drainMs),
     async close() {
-      await stop(0);
+      await closeServer(closable, 0);
       await files.close();
     },
   };

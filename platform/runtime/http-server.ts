@@ -30,8 +30,12 @@ export async function listen(server: NetServer, port: number, host: string, vari
   return (server.address() as AddressInfo).port;
 }
 
+/** What can stop listening: a server of node:http, or what acts as one. */
+export type Closable = Pick<NetServer, 'listening'> &
+  Pick<Server, 'closeIdleConnections' | 'closeAllConnections'> & { close(closed: () => void): unknown };
+
 /** Stops listening; open requests have `graceMs` to end, then their connections are cut. */
-export async function closeServer(server: Server, graceMs: number): Promise<void> {
+export async function closeServer(server: Closable, graceMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
