@@ -1,12 +1,7 @@
 // Must show J: how an edge spreads 1,000 requests over real origins, with all of them there, one killed, and that one back.
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createRandom, createRoundRobin, type Selector } from '../../edge-cache/balancer.ts';
-import { createViewerSide, type ViewerSide } from '../../edge-cache/viewer-side.ts';
-import { createHttpClient, type HttpClient } from '../../platform/runtime/http-client.ts';
-import { silentLogger } from '../../platform/runtime/log.ts';
-import { createMetrics } from '../../platform/runtime/metrics.ts';
+import { type EdgeSide, startEdgeSide } from '../support/edge-side.ts';
 import { until } from '../support/platform.ts';
 import { PLAYBACK, startTestOrigin, type TestOrigin } from '../support/test-origin.ts';
 
@@ -14,9 +9,7 @@ const REQUESTS = 1_000;
 const AT_ONCE = 20;
 
 let origins: TestOrigin[];
-let side: ViewerSide;
-let http: HttpClient;
-let base: string;
+let edge: EdgeSide;
 
 async function startEdge(selector: Selector): Promise<void> {
   origins = [await startTestOrigin(), await startTestOrigin(), await startTestOrigin()];
@@ -35,35 +28,11 @@ async function startEdge(selector: Selector): Promise<void> {
       return true;
     });
   }
-  http = createHttpClient(64, 500);
-  side = createViewerSide({
-    http,
-    held: http,
-    log: silentLogger,
-    metrics: createMetrics(false),
-    selector,
-    internalSecret: 'the-secret-between-the-roles-here',
-    memoryBytes: 50_000_000,
-    pagesFolder: '/no/such/folder',
-    origins: { urls: () => origins.map((origin) => origin.url) },
-    edges: () => [],
-    isDraining: () => false,
-    now: () => performance.now(),
-  });
-  await side.origins.start();
-  side.server.listen(0, '127.0.0.1');
-  await once(side.server, 'listening');
-  base = `http://127.0.0.1:${(side.server.address() as AddressInfo).port}`;
+  edge = await startEdgeSide(() => origins.map((origin) => origin.url), { selector });
 }
 
 afterEach(async () => {
-  await side.origins.close();
-  side.fills.close();
-  const closed = once(side.server, 'close');
-  side.server.close();
-  side.server.closeAllConnections();
-  await closed;
-  await http.close();
+  await edge.close();
   for (const origin of origins) await origin.stop();
 });
 
@@ -75,7 +44,7 @@ async function sendAll(): Promise<number[]> {
   const worker = async (count: number) => {
     for (let i = 0; i < count; i += 1) {
       asked += 1;
-      const answer = await fetch(`${base}/${PLAYBACK}${String(asked).padStart(8, '0')}.m3u8`);
+      const answer = await fetch(`${edge.base}/${PLAYBACK}${String(asked).padStart(8, '0')}.m3u8`);
       await answer.arrayBuffer();
       statuses.add(answer.status);
     }
@@ -89,10 +58,10 @@ async function withoutAndWith(expectShares: (shares: number[], wanted: number[])
   const [first] = origins;
   expectShares(await sendAll(), [1 / 3, 1 / 3, 1 / 3]);
   await first?.kill();
-  await until('the killed one is out', 10_000, async () => side.origins.counts().up === 2);
+  await until('the killed one is out', 10_000, async () => edge.side.origins.counts().up === 2);
   expectShares(await sendAll(), [0, 1 / 2, 1 / 2]);
   await first?.restart();
-  await until('it is back', 10_000, async () => side.origins.counts().up === 3);
+  await until('it is back', 10_000, async () => edge.side.origins.counts().up === 3);
   expectShares(await sendAll(), [1 / 3, 1 / 3, 1 / 3]);
 }
 
