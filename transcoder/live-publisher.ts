@@ -1,6 +1,6 @@
 // Publishes the parts of a broadcast: stored first, then named in the timeline, in order (live-append.ts).
 import { createHash } from 'node:crypto';
-import { ObjectConflict, type ObjectStorage } from '../platform/adapters/storage.ts';
+import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { ContentId, NodeId, RenditionName, WriterTag } from '../platform/contract/ids.ts';
 import { initKey, partKey, segmentKey } from '../platform/contract/object-keys.ts';
 import type { EpochInfo } from '../platform/contract/records.ts';
@@ -12,6 +12,7 @@ import {
 } from '../platform/contract/timeline.ts';
 import { concatBytes } from '../platform/hls/boxes.ts';
 import type { Logger } from '../platform/runtime/log.ts';
+import { putImmutable } from './immutable-put.ts';
 import type { LiveAppender, UnsignedEntry } from './live-append.ts';
 import { LiveInitDiffers } from './live-errors.ts';
 import { pdtOf } from './live-grid.ts';
@@ -22,7 +23,6 @@ import type { CutPart } from './live-video-cutter.ts';
 
 /** Parts waiting for the store or Redis hold at most this much; then the ring is read no further. Unit: bytes. */
 const HELD_LIMIT_BYTES = 64 * 1024 * 1024;
-const INIT_TYPE = 'video/mp4';
 
 export type PublisherOptions = { content: ContentId; node: NodeId; writer: WriterTag };
 export type PublisherDeps = {
@@ -82,20 +82,10 @@ export class LivePublisher {
     const { storage, appender } = this.#deps;
     const store = async ({ name, bytes }: { name: RenditionName; bytes: Uint8Array }) => {
       const key = initKey({ content: this.#options.content, rendition: name, epoch });
-      const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const options = { bytes: body.length, contentType: INIT_TYPE, condition: { ifNoneMatch: '*' } as const };
-      const isNew = await appender.persist('store an init part', async () => {
-        try {
-          await storage.put(key, body, options);
-          return true;
-        } catch (thrown) {
-          if (thrown instanceof ObjectConflict) return false;
-          throw thrown;
-        }
-      });
+      const isNew = await appender.persist('store an init part', () => putImmutable(storage, key, bytes));
       if (isNew) return;
       const present = await appender.persist('read an init part', () => storage.read(key));
-      if (Buffer.compare(present.body, body) !== 0) throw new LiveInitDiffers(key);
+      if (Buffer.compare(present.body, bytes) !== 0) throw new LiveInitDiffers(key);
     };
     await Promise.all(inits.map(store));
   }

@@ -9,10 +9,11 @@ import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
 import { delay, type Loop, repeat, within } from '../platform/runtime/waits.ts';
 import { JobInterrupted, SpoolFull } from './errors.ts';
-import { contentTypeOf, type MediaStore, type PlacedAt, putImmutable } from './live-media-store.ts';
+import { contentTypeOf, putImmutable } from './immutable-put.ts';
+import type { MediaStore, PlacedAt } from './live-media-store.ts';
 import { StoreBreaker } from './live-spool-breaker.ts';
 import { type SpooledFile, SpoolFolder } from './live-spool-folder.ts';
-import { createSpoolMetrics, type SpoolMetrics } from './live-spool-metrics.ts';
+import { createSpoolMetrics, type SpoolGauges, type SpoolMetrics } from './live-spool-metrics.ts';
 import { namesOthers, type SpoolItem, SpoolUploader } from './live-spool-uploader.ts';
 
 /** An object as the route for origins answers it. */
@@ -136,7 +137,7 @@ export class LiveSpool implements MediaStore, Component {
     const limit = setTimeout(() => ending.abort(new TimedOut('the store', PUT_LIMIT_MS)), PUT_LIMIT_MS);
     this.#puts.add(ending);
     try {
-      await putImmutable(this.#storage, key, bytes, ending.signal);
+      await putImmutable(this.#storage, key, bytes, { signal: ending.signal });
     } finally {
       clearTimeout(limit);
       this.#puts.delete(ending);
@@ -302,7 +303,7 @@ export class LiveSpool implements MediaStore, Component {
     return { etag: keyEtag(key), contentType: contentTypeOf(key), bytes: item.file.bytes, body };
   }
 
-  #gauges(): { objects: number; bytes: number; oldestS: number; isAway: boolean } {
+  #gauges(): SpoolGauges {
     let objects = 0;
     let bytes = 0;
     let oldest = performance.now();

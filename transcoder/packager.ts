@@ -1,12 +1,13 @@
 // From ffmpeg's output to objects: each segment is stored before anything names it, the rendition's table last.
 import { createHash } from 'node:crypto';
-import { ObjectConflict, type ObjectStorage } from '../platform/adapters/storage.ts';
+import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { ContentId, WriterTag } from '../platform/contract/ids.ts';
-import { initKey, type ObjectKey, renditionIndexKey, segmentKey } from '../platform/contract/object-keys.ts';
+import { initKey, renditionIndexKey, segmentKey } from '../platform/contract/object-keys.ts';
 import type { StoredRendition } from '../platform/contract/records.ts';
 import type { RenditionIndex } from '../platform/contract/timeline.ts';
 import { MediaRefused } from './errors.ts';
 import { TIME_OFFSET_S } from './ffmpeg-args.ts';
+import { putImmutable } from './immutable-put.ts';
 import { type Segment, Segmenter } from './segmenter.ts';
 import type { RenditionPlan } from './vod-plan.ts';
 
@@ -26,47 +27,26 @@ export type PackageOptions = {
 };
 
 /**
- * Puts an immutable object of this attempt. A conflict on a key that only this attempt can have made is a put of ours whose
- * answer was lost.
- */
-async function putOnce(
-  store: MediaStore,
-  key: ObjectKey,
-  body: Buffer,
-  type: string,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await store.put(key, body, { bytes: body.length, contentType: type, condition: { ifNoneMatch: '*' }, signal });
-  } catch (thrown) {
-    if (!(thrown instanceof ObjectConflict)) throw thrown;
-  }
-}
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-/**
  * Stores one rendition from its CMAF stream.
  * @returns its entry for the asset record, not yet written there
  * @throws MediaRefused when the stream holds no frames; StorageUnavailable; what the stream throws
  */
 export async function packageRendition(stream: AsyncIterable<Uint8Array>, o: PackageOptions): Promise<StoredRendition> {
   const { attempt, plan, store, signal } = o;
+  const media = { contentType: `${plan.kind}/mp4`, signal };
   const segmenter = new Segmenter(plan.grid, TIME_OFFSET_S);
   const rows: RenditionIndex['segments'] = [];
   const storeSegment = async (segment: Segment) => {
-    const body = asBuffer(segment.bytes);
-    const key = segmentKey({ ...attempt, rendition: plan.name, msn: segment.msn });
-    await putOnce(store, key, body, contentTypeOf(plan), signal);
-    const sha256 = createHash('sha256').update(body).digest('hex');
-    rows.push({ msn: segment.msn, tfdt: segment.tfdt, duration: segment.duration, bytes: body.length, sha256 });
+    const { msn, tfdt, duration, bytes } = segment;
+    await putImmutable(store, segmentKey({ ...attempt, rendition: plan.name, msn }), bytes, media);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    rows.push({ msn, tfdt, duration, bytes: bytes.length, sha256 });
   };
   let hasInit = false;
   const storeInit = async () => {
     if (hasInit || segmenter.init === null) return;
     hasInit = true;
-    const body = asBuffer(segmenter.init.bytes);
-    await putOnce(store, initKey({ ...attempt, rendition: plan.name }), body, contentTypeOf(plan), signal);
+    await putImmutable(store, initKey({ ...attempt, rendition: plan.name }), segmenter.init.bytes, media);
   };
   for await (const chunk of stream) {
     const finished = segmenter.push(chunk);
@@ -80,12 +60,10 @@ export async function packageRendition(stream: AsyncIterable<Uint8Array>, o: Pac
     throw new MediaRefused('MALFORMED', `no ${plan.kind} frame of the file could be decoded`);
   }
   const { entry, index } = describe(attempt, plan, init.info, rows);
-  const body = Buffer.from(JSON.stringify(index));
-  await putOnce(store, renditionIndexKey(attempt.content, plan.name, attempt.writer), body, 'application/json', signal);
+  const key = renditionIndexKey(attempt.content, plan.name, attempt.writer);
+  await putImmutable(store, key, Buffer.from(JSON.stringify(index)), { signal });
   return { ...entry, bytes: entry.bytes + init.bytes.length };
 }
-
-const contentTypeOf = (plan: RenditionPlan): string => `${plan.kind}/mp4`;
 
 type InitInfo = NonNullable<Segmenter['init']>['info'];
 

@@ -7,13 +7,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { type NodeId, newId, type WriterTag } from '../../platform/contract/ids.ts';
 import { imageKey, livePictureKey, livePicturePrefix, type ObjectKey } from '../../platform/contract/object-keys.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
-import { storeOnly } from '../../transcoder/live-media-store.ts';
 import { createStudio, type Studio } from '../../transcoder/live-picture-studio.ts';
 import { createLivePictures } from '../../transcoder/live-pictures.ts';
 import { openSandbox, type Sandbox } from '../../transcoder/sandbox.ts';
 import { createScratch, type Scratch } from '../../transcoder/scratch.ts';
 import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { storeOnly } from '../support/store-only.ts';
 import { tempDir } from '../support/temp.ts';
 import { LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';

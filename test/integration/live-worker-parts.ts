@@ -10,8 +10,8 @@ import { createTimelineFollower, createTimelineWriter } from '../../platform/ada
 import { type NodeId, newId } from '../../platform/contract/ids.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics, type Metrics } from '../../platform/runtime/metrics.ts';
-import { storeOnly } from '../../transcoder/live-media-store.ts';
 import { createLiveWorker, type LiveWorker, type LiveWorkerDeps } from '../../transcoder/live-worker.ts';
+import { storeOnly } from '../support/store-only.ts';
 
 /** Where a worker finds the rest of the platform. `store`: another one than the folder's. */
 export type WorkerPlace = {
