@@ -40,7 +40,8 @@ class Door implements RtmpDoor {
   private readonly gate: PublisherGate;
   private readonly log: Logger;
   private readonly guard = new AddressGuard();
-  private readonly room = new WaitingRoom();
+  private readonly greeting = new WaitingRoom();
+  private readonly asking = new WaitingRoom();
   private readonly sessions = new Set<PublisherSession>();
   private readonly plain: Server;
   private readonly secure: { server: TlsServer; files: Component } | null;
@@ -56,7 +57,7 @@ class Door implements RtmpDoor {
     this.plain.on('connection', (socket) => this.open(socket, this.enter(socket)));
     this.secure = options.tls === null ? null : this.makeSecure(options.tls.files);
     for (const server of this.servers) {
-      server.maxConnections = options.maxPublishers + WAITING.all + SPARE;
+      server.maxConnections = options.maxPublishers + 2 * WAITING.all + SPARE;
       server.on('error', (thrown) => log.error('rtmp listener failed', { err: thrown }));
     }
   }
@@ -85,9 +86,13 @@ class Door implements RtmpDoor {
     await this.secure?.files.close();
     const closed = this.servers.filter((server) => server.listening).map((server) => stopped(server));
     for (const session of this.sessions) session.close('shutdown');
-    this.room.clear();
+    for (const room of this.rooms) room.clear();
     await Promise.all(closed);
     clearInterval(this.sweeper);
+  }
+
+  private get rooms(): WaitingRoom[] {
+    return [this.greeting, this.asking];
   }
 
   private get servers(): Server[] {
@@ -119,20 +124,31 @@ class Door implements RtmpDoor {
     const stranger: Stranger = {
       address: socket.remoteAddress ?? 'unknown',
       giveWay: () => {
-        this.room.leave(stranger);
+        this.leave(stranger);
         if (!this.isClosing) this.gate.turnedAway('crowded');
         socket.destroy();
       },
     };
-    socket.once('close', () => this.room.leave(stranger));
-    this.room.enter(stranger);
+    socket.once('close', () => this.leave(stranger));
+    this.greeting.enter(stranger);
     return stranger;
+  }
+
+  /** It publishes, gave way, or is gone. */
+  private leave(stranger: Stranger): void {
+    for (const room of this.rooms) room.leave(stranger);
   }
 
   private open(socket: Socket, stranger: Stranger): void {
     const { gate, guard, log } = this;
     const deps = { gate, guard, log, silenceMs: this.options.silenceMs };
-    const session = new PublisherSession(socket, deps, () => this.room.leave(stranger));
+    const session = new PublisherSession(socket, deps, {
+      greeted: () => {
+        this.greeting.leave(stranger);
+        this.asking.enter(stranger);
+      },
+      publishing: () => this.leave(stranger),
+    });
     this.sessions.add(session);
     socket.on('close', () => this.sessions.delete(session));
     session.run();

@@ -192,6 +192,14 @@ export type SessionDeps = {
   log: Logger;
 };
 
+/** Told to the door, once each. */
+export type SessionProgress = {
+  /** The handshake is done. */
+  greeted: () => void;
+  /** It was let in. */
+  publishing: () => void;
+};
+
 /** One connection from accept to close. */
 export class PublisherSession extends RtmpSession implements PublisherConnection {
   readonly remote: string;
@@ -203,13 +211,12 @@ export class PublisherSession extends RtmpSession implements PublisherConnection
   private readonly address: string;
   private readonly guarded: GuardedRtmp;
   private readonly deps: SessionDeps;
-  private readonly onPublishing: () => void;
+  private readonly progress: SessionProgress;
 
-  /** @param onPublishing called when it was let in */
-  constructor(socket: Socket, deps: SessionDeps, onPublishing: () => void) {
+  constructor(socket: Socket, deps: SessionDeps, progress: SessionProgress) {
     super(socket);
     this.deps = deps;
-    this.onPublishing = onPublishing;
+    this.progress = progress;
     this.address = socket.remoteAddress ?? 'unknown';
     this.remote = `${this.address}:${socket.remotePort ?? 0}`;
     this.guarded = new GuardedRtmp({
@@ -269,7 +276,7 @@ export class PublisherSession extends RtmpSession implements PublisherConnection
     this.phase = 'publishing';
     this.isPublisher = true;
     this.deadline = performance.now() + this.deps.silenceMs;
-    this.onPublishing();
+    this.progress.publishing();
   }
 
   private wrongKey(): 'key' | 'back-off' {
@@ -297,6 +304,7 @@ export class PublisherSession extends RtmpSession implements PublisherConnection
     if (this.phase === 'handshake' && this.rtmp.handshakeState === HANDSHAKE_DONE) {
       this.phase = 'command';
       this.deadline = performance.now() + RTMP_LIMITS.publishMs;
+      this.progress.greeted();
     }
     const window = Math.max(ACK_WINDOW.min, Math.min(this.rtmp.ackSize ?? ACK_WINDOW.fallback, ACK_WINDOW.fallback));
     if (this.phase !== 'over' && this.inBytes - this.acknowledged >= window) {

@@ -1,9 +1,10 @@
 // Connections that have not published yet: so many in all, so many from one address. The one that waits longest gives way to a new one, so that
-// idle connections keep no encoder out: an encoder says what it wants at once. An address that guesses keys has as many places as every other:
-// whoever asks for a place keeps it until as many came after it, which is the time a good encoder behind the same gateway has for its handshake.
+// idle connections keep no encoder out: an encoder says what it wants at once. The door has one room for the handshake and one for the commands
+// after it: a crowd that says nothing pushes out nobody who has something to say. An address that guesses keys has no fewer places than others,
+// because a good encoder may stand behind the same gateway; a guess leaves its place with the answer.
 
-/** Most connections that wait, in all and from one address. */
-export const WAITING = { all: 256, perAddress: 64 } as const;
+/** Most connections in one room, in all and from one address. */
+export const WAITING = { all: 128, perAddress: 32 } as const;
 
 /** A connection before its publish. */
 export interface Stranger {

@@ -252,10 +252,14 @@ async function besideHostile(seconds: number): Promise<HostileFigures> {
   setMaxListeners(0, stop.signal);
   const attacking = attack(stop.signal);
   // The good encoder comes from the same address, when the guessing has gone too far and the places to wait are taken.
-  await eventually('a back-off, and a crowd', async () => {
-    const refused = await refusals();
-    return refused('back-off') > 0 && refused('crowded') > 0;
-  });
+  await eventually(
+    'a back-off, and a crowd',
+    async () => {
+      const refused = await refusals();
+      return refused('back-off') > 0 && refused('crowded') > 0;
+    },
+    30_000,
+  );
   const pushing = ffmpeg(['-re', ...source, `rtmp://127.0.0.1:${ingest.rtmpPort}/live/${key}`]);
   const record = await eventually('a broadcast', async () => {
     const found = await backstage.broadcastOf(id);
