@@ -1,13 +1,9 @@
 // Between timeline entries and index blocks: a closed segment's entries become one row of a block, and a row becomes an entry again.
 import { createHash } from 'node:crypto';
-import type { RenditionName } from '../platform/contract/ids.ts';
-import type { EpochInfo } from '../platform/contract/records.ts';
-import {
-  type BlockSegment,
-  INDEX_BLOCK_SEGMENTS,
-  type RenditionPart,
-  type TimelineEntry,
-} from '../platform/contract/timeline.ts';
+import type { ObjectStorage } from '../platform/adapters/storage.ts';
+import type { ContentId, RenditionName } from '../platform/contract/ids.ts';
+import { indexPrefix, type ObjectKey } from '../platform/contract/object-keys.ts';
+import type { BlockSegment, RenditionPart, TimelineEntry } from '../platform/contract/timeline.ts';
 
 const EMPTY_SHA256 = createHash('sha256').digest('hex');
 
@@ -53,6 +49,16 @@ export function entryOfSegment(epoch: number, row: BlockSegment): TimelineEntry 
   return { version: 1, term, epoch, msn, part, pdt, gap, last: true, src: 'store', renditions };
 }
 
-/** First segment of the block that a segment stands in. */
-export const blockPlace = (epoch: Pick<EpochInfo, 'msn0'>, msn: number): number =>
-  epoch.msn0 + Math.floor((msn - epoch.msn0) / INDEX_BLOCK_SEGMENTS) * INDEX_BLOCK_SEGMENTS;
+/** An index block in the store: its key, and its first segment. */
+export type StoredBlock = { key: ObjectKey; epoch: number; msn: number };
+
+/** Index blocks of a content, in the order of their keys. @throws StorageUnavailable */
+export async function* listBlocks(
+  storage: Pick<ObjectStorage, 'list'>,
+  content: ContentId,
+): AsyncGenerator<StoredBlock, void, undefined> {
+  for await (const { key } of storage.list(indexPrefix(content))) {
+    const match = /\/(\d+)-(\d+)\.json$/.exec(key);
+    if (match !== null) yield { key, epoch: Number(match[1]), msn: Number(match[2]) };
+  }
+}

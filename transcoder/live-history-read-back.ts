@@ -3,14 +3,14 @@
 import { createHash } from 'node:crypto';
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { ContentId, RenditionName, WriterTag } from '../platform/contract/ids.ts';
-import { indexBlockKey, indexPrefix, mediaPrefix, type ObjectKey } from '../platform/contract/object-keys.ts';
+import { mediaPrefix, type ObjectKey } from '../platform/contract/object-keys.ts';
 import type { BroadcastRecord, EpochInfo, RenditionInfo } from '../platform/contract/records.ts';
 import { type BlockSegment, IndexBlock, type TimelineEntry } from '../platform/contract/timeline.ts';
 import { readBoxes } from '../platform/hls/boxes.ts';
 import { readFragment } from '../platform/hls/cmaf.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { clockOf, gridOf, indexOfSegment } from './live-grid.ts';
-import { entryOfSegment } from './live-history-blocks.ts';
+import { entryOfSegment, listBlocks, type StoredBlock } from './live-history-blocks.ts';
 
 /** Blocks read back: enough for viewers at the edge; the rest of the window is read from the store by whoever shows it. */
 const BLOCKS_READ_BACK = 4;
@@ -26,8 +26,8 @@ type BlockRow = BlockSegment['renditions'][RenditionName];
 /** @throws StorageUnavailable */
 export async function readBack(record: BroadcastRecord, source: Source): Promise<ReadBack> {
   const entries: TimelineEntry[] = [];
-  for (const { epoch, msn } of (await blockPlaces(source)).slice(-BLOCKS_READ_BACK)) {
-    const { body } = await source.storage.read(indexBlockKey(source.content, epoch, msn));
+  for (const { key } of (await storedBlocks(source)).slice(-BLOCKS_READ_BACK)) {
+    const { body } = await source.storage.read(key);
     const block = IndexBlock.parse(JSON.parse(body.toString('utf8')));
     entries.push(...block.segments.map((row) => entryOfSegment(block.epoch, row)));
   }
@@ -43,13 +43,10 @@ export async function readBack(record: BroadcastRecord, source: Source): Promise
   return { entries, storedMsn };
 }
 
-async function blockPlaces({ content, storage }: Source): Promise<{ epoch: number; msn: number }[]> {
-  const places: { epoch: number; msn: number }[] = [];
-  for await (const { key } of storage.list(indexPrefix(content))) {
-    const match = /\/(\d+)-(\d+)\.json$/.exec(key);
-    if (match) places.push({ epoch: Number(match[1]), msn: Number(match[2]) });
-  }
-  return places.sort((a, b) => a.epoch - b.epoch || a.msn - b.msn);
+async function storedBlocks({ content, storage }: Source): Promise<StoredBlock[]> {
+  const blocks: StoredBlock[] = [];
+  for await (const block of listBlocks(storage, content)) blocks.push(block);
+  return blocks.sort((a, b) => a.epoch - b.epoch || a.msn - b.msn);
 }
 
 /** Segments of an epoch from `first` on; numbers that have no whole segment between others were gaps. */
@@ -70,11 +67,11 @@ async function segmentsAfter(
       if (row !== null) found.set(msn, { ...found.get(msn), [rendition.name]: row });
     }
   }
-  const whole = [...found].filter(([, rows]) => Object.keys(rows).length === info.renditions.length);
-  const last = Math.max(-1, ...whole.map(([msn]) => msn));
+  const whole = new Map([...found].filter(([, rows]) => Object.keys(rows).length === info.renditions.length));
+  const last = Math.max(-1, ...whole.keys());
   const rows: BlockSegment[] = [];
   for (let msn = first; msn <= last; msn += 1) {
-    const renditions = new Map(whole).get(msn) ?? {};
+    const renditions = whole.get(msn) ?? {};
     const gap = Object.keys(renditions).length === 0;
     const pdt = clockOfSegment(info, msn, renditions, rows.at(-1)?.pdt);
     rows.push({ msn, pdt, gap, last_part: 0, term: 1, renditions });

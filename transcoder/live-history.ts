@@ -2,12 +2,17 @@
 // (to seed an emptied Redis), and the head. The rest of the broadcast is in the blocks, so memory does not grow with its length.
 import type { RedisClient } from '../platform/adapters/redis.ts';
 import type { ObjectStorage } from '../platform/adapters/storage.ts';
-import type { TimelineWriter } from '../platform/adapters/timeline-store.ts';
+import { parseEntries, type TimelineWriter } from '../platform/adapters/timeline-store.ts';
 import type { ContentId } from '../platform/contract/ids.ts';
 import { indexBlockKey, type ObjectKey } from '../platform/contract/object-keys.ts';
 import type { BroadcastRecord, EpochInfo } from '../platform/contract/records.ts';
 import { timelineKey } from '../platform/contract/redis-keys.ts';
-import { INDEX_BLOCK_SEGMENTS, type IndexBlock, type Position, TimelineEntry } from '../platform/contract/timeline.ts';
+import {
+  INDEX_BLOCK_SEGMENTS,
+  type IndexBlock,
+  type Position,
+  type TimelineEntry,
+} from '../platform/contract/timeline.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { segmentsOf } from './live-history-blocks.ts';
 import { readBack } from './live-history-read-back.ts';
@@ -83,8 +88,8 @@ export class LiveHistory {
    */
   async restore(record: BroadcastRecord, term: number): Promise<void> {
     const { content, redis, timeline, log } = this.#deps;
-    const held = await redis.xRange(timelineKey(content), '-', '+');
-    this.#entries = held.flatMap(({ fields }) => parseEntry(fields['e'] ?? ''));
+    // An entry that cannot be read is left out: it must not keep a broadcast from going on.
+    this.#entries = parseEntries(await redis.xRange(timelineKey(content), '-', '+')).entries;
     this.#head = await timeline.head(content);
     if (record.epochs.length > 0 && (this.#head === null || this.#entries.length === 0)) {
       this.#isReadBack = true;
@@ -166,15 +171,6 @@ export class LiveHistory {
     if (kept <= 0 || first === undefined) return;
     this.#entries = this.#entries.slice(kept);
     await this.#deps.timeline.trimBefore(this.#deps.content, { epoch: first.epoch, msn: first.msn, part: first.part });
-  }
-}
-
-/** An entry that cannot be read is left out: it must not keep a broadcast from going on. */
-function parseEntry(text: string): TimelineEntry[] {
-  try {
-    return [TimelineEntry.parse(JSON.parse(text))];
-  } catch {
-    return [];
   }
 }
 

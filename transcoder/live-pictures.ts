@@ -4,10 +4,10 @@ import type { ObjectStorage } from '../platform/adapters/storage.ts';
 import type { ContentId, RenditionName, WriterTag } from '../platform/contract/ids.ts';
 import {
   imageKey,
-  indexPrefix,
   initKey,
   livePictureKey,
   livePicturePrefix,
+  type ObjectKey,
   segmentKey,
 } from '../platform/contract/object-keys.ts';
 import type { EpochInfo } from '../platform/contract/records.ts';
@@ -17,6 +17,7 @@ import { pictureStep } from '../platform/hls/storyboard.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { CounterMetric } from '../platform/runtime/metrics.ts';
 import { within } from '../platform/runtime/waits.ts';
+import { listBlocks } from './live-history-blocks.ts';
 import type { MediaStore } from './live-media-store.ts';
 import type { Studio } from './live-picture-studio.ts';
 import { recordedStarts, SHEET, SHEET_PICTURES, sheetName, storyboardText } from './live-storyboard.ts';
@@ -196,18 +197,16 @@ class Pictures implements LivePictures {
 
   /** What earlier workers broadcast, from the index blocks; those that this worker saw itself are passed over. */
   async #readDurations(): Promise<void> {
-    const places: { epoch: number; msn: number; key: Parameters<MediaStore['read']>[0] }[] = [];
-    for await (const { key } of this.#deps.storage.list(indexPrefix(this.#options.content))) {
-      const match = /\/(\d+)-(\d+)\.json$/.exec(key);
-      const place = { epoch: Number(match?.[1]), msn: Number(match?.[2]), key };
-      if (match !== null && !this.#durations.has(place.msn)) places.push(place);
+    const keys: ObjectKey[] = [];
+    for await (const { key, msn } of listBlocks(this.#deps.storage, this.#options.content)) {
+      if (!this.#durations.has(msn)) keys.push(key);
     }
-    for (let i = 0; i < places.length; i += READ_AT_ONCE) {
-      await Promise.all(places.slice(i, i + READ_AT_ONCE).map(({ key }) => this.#readBlock(key)));
+    for (let i = 0; i < keys.length; i += READ_AT_ONCE) {
+      await Promise.all(keys.slice(i, i + READ_AT_ONCE).map((key) => this.#readBlock(key)));
     }
   }
 
-  async #readBlock(key: Parameters<MediaStore['read']>[0]): Promise<void> {
+  async #readBlock(key: ObjectKey): Promise<void> {
     const body = await this.#deps.media.read(key);
     const block = IndexBlock.parse(JSON.parse(body.toString('utf8')));
     const info = this.#options.epochOf(block.epoch);
