@@ -12,7 +12,7 @@ import type { CounterMetric } from '../platform/runtime/metrics.ts';
 /** Pass-through broadcasts that cost as much as an encoded one. */
 export const COPIES_PER_JOB = 20;
 /** What a broadcast costs. Unit: jobs (TRANSCODER_LIVE_JOBS). */
-export const costOf = (transcode: TranscodeMode): number => (transcode === 'passthrough' ? 1 / COPIES_PER_JOB : 1);
+const costOf = (transcode: TranscodeMode): number => (transcode === 'passthrough' ? 1 / COPIES_PER_JOB : 1);
 
 /** Another node is clearly less loaded when its share, with the broadcast, would be smaller by this. */
 const CLEARLY = 0.3;

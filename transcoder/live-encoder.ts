@@ -92,7 +92,7 @@ export interface Encoder {
 
 const KEPT_LINES = 12;
 /** Behind what answers viewers, before on-demand work (10): a busy machine must still serve, and restart what died. */
-const NICENESS = 5;
+export const NICENESS = 5;
 
 /**
  * Starts ffmpeg. Its outputs are always read: one that is not would stop all of them.

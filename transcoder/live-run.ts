@@ -9,7 +9,7 @@ import type { Position, TimelineEntry } from '../platform/contract/timeline.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import { delay } from '../platform/runtime/waits.ts';
-import { LiveAppender } from './live-append.ts';
+import { LiveAppender, type UnsignedEntry } from './live-append.ts';
 import { type EngineOutcome, LiveEngine } from './live-engine.ts';
 import { LiveEncoderFailed, LiveSuperseded } from './live-errors.ts';
 import { faultOf } from './live-faults.ts';
@@ -102,7 +102,7 @@ export class LiveRun {
     this.#appender = new LiveAppender(naming);
     const publishing = { storage, media, appender: this.#appender, history, metrics, log, signal };
     const fail = (thrown: unknown) => this.abort(thrown);
-    const onClosed = (entry: Omit<TimelineEntry, 'term'>) => this.#segmentClosed(entry);
+    const onClosed = (entry: UnsignedEntry) => this.#segmentClosed(entry);
     this.#publisher = new LivePublisher({ content, node: options.node, writer }, { ...publishing, fail, onClosed });
     this.#planner = new EpochPlanner(
       { content, preset: options.preset, maxRungs: options.maxRungs },
@@ -324,7 +324,7 @@ export class LiveRun {
     return 'ended';
   }
 
-  async #segmentClosed(entry: Omit<TimelineEntry, 'term'>): Promise<void> {
+  async #segmentClosed(entry: UnsignedEntry): Promise<void> {
     if (this.standing.place === 'hot') return;
     this.#pictures.segmentClosed({ ...entry, term: this.standing.term });
     await this.#deps.history.storeBlocks(false);

@@ -5,6 +5,7 @@ import type { SessionId } from '../platform/contract/ids.ts';
 import type { FrameRate } from '../platform/contract/latency.ts';
 import { RING_KINDS, type RingFrame } from '../platform/contract/ring.ts';
 import { delay } from '../platform/runtime/waits.ts';
+import { NICENESS } from './live-encoder.ts';
 import { LiveEncoderFailed } from './live-errors.ts';
 
 export type SlatePlan = {
@@ -41,7 +42,8 @@ export function slateArguments({ width, height, fps, picture }: SlatePlan): stri
 
 /** Encodes the loop. @throws LiveEncoderFailed */
 export async function makeSlate(plan: SlatePlan): Promise<SlateLoop> {
-  const child = spawn('nice', ['-n', '5', 'ffmpeg', ...slateArguments(plan)], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const command = ['-n', String(NICENESS), 'ffmpeg', ...slateArguments(plan)];
+  const child = spawn('nice', command, { stdio: ['pipe', 'pipe', 'ignore'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

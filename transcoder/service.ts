@@ -179,11 +179,7 @@ function createLive(config: TranscoderConfig, context: ServiceContext, parts: Pa
       media: spool,
       pictures: (content, contentLog, epochOf) =>
         createLivePictures({ media: spool, storage, studio, isBusy, pictures }, { content, log: contentLog, epochOf }),
-      announce: async (id) => {
-        await events
-          .publish({ type: 'broadcast', id })
-          .catch((thrown: unknown) => log.debug('not announced', { err: thrown }));
-      },
+      announce: (id) => events.publish({ type: 'broadcast', id }),
       slatePicture: (stream, width, height) => slatePicture(parts, stream, width, height),
       redis: redis.client,
       registry,
