@@ -8,6 +8,7 @@ const timed = [
   'test/integration/live-many.test.ts',
   'test/integration/ingest-{killed,publishers}.test.ts',
   'test/integration/origin-low-latency.test.ts',
+  'test/integration/api-{clips-play,recordings}.test.ts',
   'test/integration/{registry,leases,timeline,redis-sentinel,edge-live}.test.ts',
 ];
 const project = (name: string, include: string[], timeoutMs: number, isSerial: boolean, without: string[] = []) => ({
