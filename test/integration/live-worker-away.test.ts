@@ -1,17 +1,16 @@
 // While nobody publishes, or nothing is heard of whoever does: gaps part by part in real time, and then all of what the ring still holds.
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { RenditionName, StreamId } from '../../platform/contract/ids.ts';
 import type { BroadcastRecord } from '../../platform/contract/records.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
 import { delay } from '../../platform/runtime/waits.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 const V = 'v180' as RenditionName;
 const PART_MS = 1_000 / 3;
 
@@ -61,7 +60,7 @@ beforeAll(async () => {
   folder = await tempDir('live-away');
   redis = await startRedis();
   const audio = ['-c:a', 'aac', '-ar', '48000', '-ac', '2'];
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio });
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio });
 });
 afterAll(() => redis.stop());
 afterEach(async () => {

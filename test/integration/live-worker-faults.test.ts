@@ -2,19 +2,18 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { RenditionName } from '../../platform/contract/ids.ts';
 import { delay } from '../../platform/runtime/waits.ts';
 import { encoderArguments } from '../../transcoder/live-encoder.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
 const run = promisify(execFile);
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 const V = 'v180' as RenditionName;
 const A = 'a0' as RenditionName;
 
@@ -30,7 +29,7 @@ beforeAll(async () => {
   folder = await tempDir('live-faults');
   redis = await startRedis();
   const audio = ['-c:a', 'aac', '-ar', '48000', '-ac', '2'];
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio });
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio });
 });
 afterAll(() => redis.stop());
 

@@ -1,17 +1,16 @@
 // Every latency mode at every frame rate, with audio of several shapes and with audio alone: parts have the lengths of the table
 // (docs/architecture.md, 4) and keep the rule that a part lasts at least 85 % of PART-TARGET and never more than it.
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FRAME_RATES, gridFor, LATENCY_MODES, type LatencyMode } from '../../platform/contract/latency.ts';
 import type { EpochInfo } from '../../platform/contract/records.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 /** Copied twice, encoded anew once, none, each for two of the rates. */
 const SOUNDS = [
   ['-c:a', 'aac', '-ar', '44100', '-ac', '2'],
@@ -78,7 +77,7 @@ beforeAll(async () => {
   for (const [i, { num, den }] of FRAME_RATES.entries()) {
     const audio = [...(SOUNDS[i % SOUNDS.length] ?? [])];
     const options = { seconds: 4.5, fps: `${num}/${den}`, audio, filter: 'scale=160:90', gop: 47 };
-    clips.set(`${num}/${den}`, await makeFlv(CLIP, join(folder, `${num}-${den}.flv`), options));
+    clips.set(`${num}/${den}`, await makeFlv(RABBIT, join(folder, `${num}-${den}.flv`), options));
   }
 });
 afterAll(() => redis.stop());

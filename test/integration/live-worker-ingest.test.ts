@@ -2,7 +2,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { classifyTag } from '../../ingest/flv-tag.ts';
 import { Ring } from '../../ingest/ring.ts';
@@ -10,12 +9,12 @@ import { createRingApp } from '../../ingest/routes.ts';
 import { newId, type RenditionName } from '../../platform/contract/ids.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { delay } from '../../platform/runtime/waits.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 const V = 'v180' as RenditionName;
 const SPEED = 2;
 
@@ -30,7 +29,7 @@ let workers: RigWorker[] = [];
 beforeAll(async () => {
   folder = await tempDir('live-ingest');
   redis = await startRedis();
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), { seconds: 6, fps: '25', audio: ['-c:a', 'aac'], gop: 50 });
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), { seconds: 6, fps: '25', audio: ['-c:a', 'aac'], gop: 50 });
 });
 afterAll(() => redis.stop());
 afterEach(async () => {

@@ -1,15 +1,14 @@
 // How soon a part is named: from the arrival of its last frame at the ingest, over encoder and store, to the timeline.
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StorageSettings } from '../../platform/adapters/storage.ts';
+import { RABBIT } from '../support/media.ts';
 import { hasMinio, startMinio, type TestMinio } from '../support/minio.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { LiveRig } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 const isMinioHere = await hasMinio();
 
 let folder: string;
@@ -22,7 +21,7 @@ beforeAll(async () => {
   redis = await startRedis();
   if (isMinioHere) minio = await startMinio();
   const audio = ['-c:a', 'aac', '-ar', '48000', '-ac', '2'];
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio });
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio });
 });
 afterAll(async () => {
   await redis.stop();

@@ -1,18 +1,17 @@
 // An encoder that gets too little of the machine: the top rung goes, in a new epoch that begins where the last one ended.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { delay } from '../../platform/runtime/waits.ts';
 import { buildScript } from '../support/build-script.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type WorkerProcess } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
 const run = promisify(execFile);
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 
 let folder: string;
 let redis: TestRedis;
@@ -43,7 +42,7 @@ beforeAll(async () => {
   folder = await tempDir('live-load');
   redis = await startRedis();
   const options = { seconds: 16, fps: '24', audio: ['-c:a', 'aac', '-ar', '48000'], filter: 'scale=854:480' };
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), options);
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), options);
 });
 afterAll(async () => {
   await worker?.stop();

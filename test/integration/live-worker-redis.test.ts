@@ -1,16 +1,15 @@
 // Redis goes away under a running broadcast: the encoder goes on, parts wait in memory, and all are named when it is back.
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import type { RenditionName } from '../../platform/contract/ids.ts';
 import { leaseKey, leases } from '../../platform/contract/redis-keys.ts';
 import { delay } from '../../platform/runtime/waits.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 const V = 'v180' as RenditionName;
 /** Longer than a lease: it has expired when Redis is back. Unit: ms. */
 const DOWN_MS = 4_500;
@@ -24,7 +23,7 @@ let worker: RigWorker;
 beforeAll(async () => {
   folder = await tempDir('live-redis');
   const audio = ['-c:a', 'aac', '-ar', '48000', '-ac', '2'];
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), { seconds: 9, fps: '30', audio });
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), { seconds: 9, fps: '30', audio });
 });
 afterEach(async () => {
   await worker.close();

@@ -1,19 +1,18 @@
 // Workers in processes of their own that are killed and frozen: how long viewers wait, and that nothing is lost or written twice.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { RenditionName } from '../../platform/contract/ids.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
 import { buildScript } from '../support/build-script.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker, type WorkerProcess } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
 const run = promisify(execFile);
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 const V = 'v180' as RenditionName;
 const A = 'a0' as RenditionName;
 const PART_MS = 1_000 / 3;
@@ -63,7 +62,7 @@ beforeAll(async () => {
   redis = await startRedis();
   script = await buildScript('test/integration/live-worker-process.ts');
   const audio = ['-c:a', 'aac', '-ar', '48000', '-ac', '2'];
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), { seconds: 12, fps: '30', audio });
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), { seconds: 12, fps: '30', audio });
 });
 afterAll(() => redis.stop());
 afterEach(async () => {

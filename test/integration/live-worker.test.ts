@@ -1,16 +1,15 @@
 // The live worker on real ffmpeg, Redis and store: what it publishes is complete, on the grid, and decodes without a seam.
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { RenditionName } from '../../platform/contract/ids.ts';
 import type { LatencyMode } from '../../platform/contract/latency.ts';
 import { leaseKey, leases } from '../../platform/contract/redis-keys.ts';
+import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
-const CLIP = fileURLToPath(new URL('../media/rabbit320.mp4', import.meta.url));
 const AAC = ['-c:a', 'aac', '-ar', '44100', '-ac', '2'];
 const V = 'v180' as RenditionName;
 const A = 'a0' as RenditionName;
@@ -51,7 +50,7 @@ const wholeClip = async (files: Map<RenditionName, string>): Promise<void> => {
 beforeAll(async () => {
   folder = await tempDir('live-worker');
   redis = await startRedis();
-  clip = await makeFlv(CLIP, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio: AAC });
+  clip = await makeFlv(RABBIT, join(folder, 'clip.flv'), { seconds: 8, fps: '30', audio: AAC });
 });
 afterAll(() => redis.stop());
 afterEach(async () => {
@@ -102,7 +101,7 @@ describe('a whole broadcast', () => {
     { mode: 'standard', fps: '50', part: 24, gop: 48, audio: ['-an'], rate: null },
   ] as const)('in $mode at $fps frames a second', async ({ mode, fps, part, gop, audio, rate }) => {
     await openRig(`mode-${mode}`, mode);
-    const tags = await makeFlv(CLIP, join(folder, `${mode}.flv`), { seconds: 5, fps, audio: [...audio], gop: 47 });
+    const tags = await makeFlv(RABBIT, join(folder, `${mode}.flv`), { seconds: 5, fps, audio: [...audio], gop: 47 });
     const worker = await hire();
     const job = worker.job(1);
     await rig.ring.publish(tags, 4);
@@ -125,7 +124,7 @@ describe('a whole broadcast', () => {
 test('all rungs are cut at the same places', async () => {
   await openRig('rungs', 'low');
   const options = { seconds: 5, fps: '24', audio: ['-an'], filter: 'scale=854:480' };
-  const tags = await makeFlv(CLIP, join(folder, 'rungs.flv'), options);
+  const tags = await makeFlv(RABBIT, join(folder, 'rungs.flv'), options);
   const worker = await hire();
   const job = worker.job(1);
   await rig.ring.publish(tags, 2);
