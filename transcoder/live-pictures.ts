@@ -5,6 +5,7 @@ import type { ContentId, RenditionName, WriterTag } from '../platform/contract/i
 import {
   imageKey,
   initKey,
+  LIVE_PICTURES,
   livePictureKey,
   livePicturePrefix,
   type ObjectKey,
@@ -45,8 +46,6 @@ export type PictureOptions = {
   epochOf(epoch: number): EpochInfo | undefined;
 };
 
-/** Pictures and sheets of recordings stand under this writer (object-keys.ts). */
-const WRITER = 'live' as WriterTag;
 const FINISH_MS = 3_000;
 /** More than this behind, the machine has better things to do. */
 const MOST_WAITING = 8;
@@ -156,7 +155,7 @@ class Pictures implements LivePictures {
     this.#bytes.set(entry.msn, picture);
     if (!this.#hasPoster && (picture.length >= GOOD_PICTURE_BYTES || this.#taken.length >= POSTER_TRIES)) {
       this.#hasPoster = true;
-      await media.put(imageKey(content, 'poster.jpg', WRITER), picture);
+      await media.put(imageKey(content, 'poster.jpg', LIVE_PICTURES), picture);
     }
     await this.#fillSheets();
   }
@@ -173,10 +172,10 @@ class Pictures implements LivePictures {
     const pictures = await Promise.all(
       taken.map(async (msn) => this.#bytes.get(msn) ?? (await media.read(livePictureKey(content, msn)))),
     );
-    await media.put(imageKey(content, sheetName(index), WRITER), await studio.sheet(pictures, SHEET));
+    await media.put(imageKey(content, sheetName(index), LIVE_PICTURES), await studio.sheet(pictures, SHEET));
     if (!this.#hasPoster && pictures[0] !== undefined) {
       this.#hasPoster = true;
-      await media.put(imageKey(content, 'poster.jpg', WRITER), pictures[0]);
+      await media.put(imageKey(content, 'poster.jpg', LIVE_PICTURES), pictures[0]);
     }
     this.#sheets = index + 1;
     for (const msn of taken) this.#bytes.delete(msn);
@@ -192,7 +191,7 @@ class Pictures implements LivePictures {
       shown.map((msn) => starts.get(msn) ?? total),
       total,
     );
-    await this.#deps.media.put(imageKey(content, 'storyboard.vtt', WRITER), Buffer.from(text));
+    await this.#deps.media.put(imageKey(content, 'storyboard.vtt', LIVE_PICTURES), Buffer.from(text));
   }
 
   /** What earlier workers broadcast, from the index blocks; those that this worker saw itself are passed over. */
