@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AssetId } from '../../platform/contract/ids.ts';
@@ -25,7 +26,7 @@ afterEach(() => rig.stop(), 60_000);
 const SLOW = { HEADWATER_TRANSCODER_VOD_PRESET: 'slow' };
 const RABBIT_S = 7.8;
 
-const root = new URL('../..', import.meta.url).pathname;
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Compiles the services below node_modules, where their packages are found; bundling would lose Bull's scripts. */
 async function compile(): Promise<string> {

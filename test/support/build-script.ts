@@ -1,9 +1,10 @@
 // Turns one TypeScript file into a script that plain Node runs, so that tests can race separate processes.
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { tempDir } from './temp.ts';
 
-const root = new URL('../..', import.meta.url).pathname;
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * @param source path from the root of the repository
