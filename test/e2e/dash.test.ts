@@ -5,16 +5,16 @@ import { hasChromium, startBrowser } from '../support/browser.ts';
 import { type DashPages, type DashState, playDash, serveDashPages, untilDash } from '../support/dash-page.ts';
 import { publish, RABBIT } from '../support/media.ts';
 import { readMpd } from '../support/mpd.ts';
-import { type Platform, startPlatform, until } from '../support/platform.ts';
+import { type Platform, startPlatform } from '../support/platform.ts';
 import {
   type AssetView,
   createStream,
   createUpload,
   fetchText,
   putFile,
-  readAsset,
   waitUntilLive,
   waitUntilReady,
+  waitUntilRecorded,
 } from '../support/story.ts';
 
 let platform: Platform;
@@ -52,18 +52,6 @@ async function play(playback: string, type: 'static' | 'dynamic', seconds: numbe
   return state;
 }
 
-async function untilRecorded(streamId: string): Promise<AssetView> {
-  return await until('the recording', 60_000, async () => {
-    const { body } = await platform.call<{ data: { recent_asset_ids?: string[] } }>(
-      'GET',
-      `/video/v1/live-streams/${streamId}`,
-    );
-    const id = body.data.recent_asset_ids?.at(0);
-    const asset = id === undefined ? null : await readAsset(platform, id).catch(() => null);
-    return asset?.status === 'ready' ? asset : null;
-  });
-}
-
 describe.runIf(await hasChromium())('DASH', () => {
   it('a running live, at its edge; a clip of it; its recording', async () => {
     const stream = await createStream(platform);
@@ -91,7 +79,7 @@ describe.runIf(await hasChromium())('DASH', () => {
     await publisher.stop();
     const { status } = await platform.call('PUT', `/video/v1/live-streams/${stream.id}/complete`);
     expect(status).toBeLessThan(300);
-    const recording = await untilRecorded(stream.id);
+    const recording = await waitUntilRecorded(platform, stream.id);
     const whole = await play(recording.playback_ids[0]?.id ?? '', 'static', 3);
     expect(Math.abs(whole.end - (recording.duration ?? 0))).toBeLessThan(0.2);
     // Who watched the live sees it to its end, without an error.

@@ -91,6 +91,19 @@ export function waitUntilReady(platform: Platform, id: string, limitMs: number):
   );
 }
 
+/** The asset that the stream's newest broadcast became, once it is ready. */
+export function waitUntilRecorded(platform: Platform, streamId: string, limitMs = 60_000): Promise<AssetView> {
+  return until('the recording is ready', limitMs, async () => {
+    const { body } = await platform.call<{ data: { recent_asset_ids?: string[] } }>(
+      'GET',
+      `/video/v1/live-streams/${streamId}`,
+    );
+    const id = body.data.recent_asset_ids?.at(0);
+    const asset = id === undefined ? null : await readAsset(platform, id).catch(() => null);
+    return asset?.status === 'ready' ? asset : null;
+  });
+}
+
 /** The first answer 200 of a master playlist on this edge. */
 export function waitUntilLive(edge: string, playback: string, limitMs = 30_000): Promise<string> {
   return until(

@@ -2,9 +2,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
+import { delay } from '../../platform/runtime/waits.ts';
 import { play, waitUntilPlaying, waitUntilTrue } from './browser.ts';
 import { publish, readFrameNumbers } from './media.ts';
-import { type Platform, until } from './platform.ts';
+import type { Platform } from './platform.ts';
 import {
   breaksIn,
   createStream,
@@ -12,8 +13,8 @@ import {
   fetchMaster,
   fetchMedia,
   playlistNumbers,
-  readAsset,
   waitUntilLive,
+  waitUntilRecorded,
 } from './story.ts';
 
 export type WholeBroadcast = {
@@ -58,14 +59,15 @@ export async function runWholeBroadcast(
   const page = await browser.newPage();
   await page.goto(`${edge}/watch/${stream.playback}`);
   await play(page, 2);
-  await sleep(Math.max(0, left() - 8_000));
+  await delay(Math.max(0, left() - 8_000));
   const rewoundS = await rewind(page);
-  await sleep(Math.max(0, left()));
+  await delay(Math.max(0, left()));
   await publisher.stop();
   await platform.call('PUT', `/video/v1/live-streams/${stream.id}/complete`);
-  const { assetId, ms } = await assetOf(platform, stream.id, performance.now());
+  const endedAt = performance.now();
+  const asset = await waitUntilRecorded(platform, stream.id);
+  const endToAssetMs = Math.round(performance.now() - endedAt);
   await page.close();
-  const asset = await readAsset(platform, assetId);
   const segments = await client.stop();
   const folder = join(platform.dataDir, `whole-${stream.id}`);
   await mkdir(folder);
@@ -77,7 +79,7 @@ export async function runWholeBroadcast(
   return {
     growthMbPerMinute: growth,
     peakMb: peak,
-    endToAssetMs: Math.round(ms),
+    endToAssetMs,
     livePictures: live.length,
     assetPictures: stored.length,
     liveBreaks: breaksIn(live).length,
@@ -87,8 +89,6 @@ export async function runWholeBroadcast(
     assetDurationS: asset.duration ?? 0,
   };
 }
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Takes every segment of the smallest rendition the moment it is listed, once, in order. */
 function recordAsServed(edge: string, playback: string): { stop(): Promise<Buffer[]> } {
@@ -107,7 +107,7 @@ function recordAsServed(edge: string, playback: string): { stop(): Promise<Buffe
         pieces.push(await fetchBytes(segment.uri));
         next = segment.msn + 1;
       }
-      if (!isLast) await sleep(1_000);
+      if (!isLast) await delay(1_000);
     }
   };
   const running = run();
@@ -130,20 +130,6 @@ async function rewind(page: Parameters<typeof play>[0]): Promise<number> {
   return page.evaluate<number>(
     "(() => { const v = document.querySelector('video'); return v.seekable.end(v.seekable.length - 1) - v.currentTime; })()",
   );
-}
-
-async function assetOf(platform: Platform, streamId: string, from: number): Promise<{ assetId: string; ms: number }> {
-  const assetId = await until('the recording is ready', 60_000, async () => {
-    const { body } = await platform.call<{ data: { recent_asset_ids?: string[] } }>(
-      'GET',
-      `/video/v1/live-streams/${streamId}`,
-    );
-    const id = body.data.recent_asset_ids?.at(0);
-    if (id === undefined) return null;
-    const asset = await readAsset(platform, id).catch(() => null);
-    return asset?.status === 'ready' ? id : null;
-  });
-  return { assetId, ms: performance.now() - from };
 }
 
 type Sample = { atS: number; mb: number };
