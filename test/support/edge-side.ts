@@ -1,12 +1,9 @@
 // An edge's viewer side on real ports before real origins, and viewers who speak HTTP/1.1 or HTTP/2 with it.
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createRoundRobin, type Selector } from '../../edge-cache/balancer.ts';
 import { createTlsPort } from '../../edge-cache/tls-port.ts';
 import { createViewerSide, type ViewerSide } from '../../edge-cache/viewer-side.ts';
@@ -14,6 +11,7 @@ import { createHttpClient } from '../../platform/runtime/http-client.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
 import { makeCertificate } from './certificate.ts';
+import { tempDir } from './temp.ts';
 
 export const PROTOCOLS = ['HTTP/1.1', 'HTTP/1.1 over TLS', 'HTTP/2'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -96,17 +94,9 @@ export async function startEdgeSide(origins: () => string[], options: EdgeSideOp
 }
 
 async function openTls(side: ViewerSide): Promise<{ port: number; close(): Promise<void> }> {
-  const folder = await mkdtemp(join(tmpdir(), 'headwater-tls-'));
-  const place = { port: 0, host: '127.0.0.1', ...(await makeCertificate(folder, 'localhost')) };
+  const place = { port: 0, host: '127.0.0.1', ...(await makeCertificate(await tempDir('tls'), 'localhost')) };
   const listener = createTlsPort({ place, h1: side.server, h2: side.h2, drainMs: 1_000, log: silentLogger });
-  const port = await listener.start();
-  return {
-    port,
-    async close() {
-      await listener.close();
-      await rm(folder, { recursive: true });
-    },
-  };
+  return { port: await listener.start(), close: () => listener.close() };
 }
 
 type Client = { visit: EdgeSide['visit']; close(): void };
