@@ -1,11 +1,10 @@
 // A live stream with a publisher that comes back by itself and a viewer in Chromium: what the viewer saw while something was done to the platform.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { createRedis } from '../../platform/adapters/redis.ts';
 import { NodeInfo } from '../../platform/contract/nodes.ts';
 import { nodesKey } from '../../platform/contract/redis-keys.ts';
-
 import { silentLogger } from '../../platform/runtime/log.ts';
 import { play, playerState } from './browser.ts';
 import { type Publisher, publish } from './media.ts';
@@ -16,17 +15,11 @@ import { createStream, fetchMaster, playlistNumbers, waitUntilLive } from './sto
 export type Viewed = {
   /** Longest time in which the play head stood still. Unit: ms. */
   stallMs: number;
-  /** Play head now, s. */
-  position: number;
   reloads: number;
-  errors: number;
 };
 export type LiveWatch = {
   streamId: string;
   playback: string;
-  page: Page;
-  /** The publisher running now. */
-  publisher(): Publisher;
   /** Ends the publisher; it stays away until `publishAgain`. */
   cutPublisher(): Promise<void>;
   publishAgain(): void;
@@ -63,6 +56,31 @@ export type LiveWatchOptions = {
   fps?: number;
 };
 
+/** As an encoder does: it connects again when its connection is lost, until it is cut off or ended. */
+function keepPublishing(start: () => Publisher) {
+  let publisher = start();
+  let isWanted = true;
+  const timer = setInterval(() => {
+    const { exitCode, signalCode } = publisher.process;
+    if (isWanted && (exitCode !== null || signalCode !== null)) publisher = start();
+  }, 250);
+  const cut = async () => {
+    isWanted = false;
+    await publisher.stop();
+  };
+  return {
+    cut,
+    again() {
+      isWanted = true;
+      publisher = start();
+    },
+    async end() {
+      clearInterval(timer);
+      await cut();
+    },
+  };
+}
+
 /** Publishes numbered pictures and watches them; resolves when the viewer has played for two seconds. */
 export async function watchLive(
   platform: Platform,
@@ -70,61 +88,47 @@ export async function watchLive(
   options: LiveWatchOptions = {},
 ): Promise<LiveWatch> {
   const stream = await createStream(platform, options.mode ?? 'low', options.stream);
-  const start = () => publish(stream.address, 'numbered', { size: options.size ?? '640:360', fps: options.fps ?? 30 });
-  let publisher = start();
-  let isWanted = true;
+  const pictures = { size: options.size ?? '640:360', fps: options.fps ?? 30 };
+  const encoder = keepPublishing(() => publish(stream.address, 'numbered', pictures));
   const others: (() => Promise<void>)[] = [];
   const endPublishers = async () => {
-    isWanted = false;
-    await publisher.stop();
+    await encoder.end();
     for (const end of others.splice(0)) await end();
   };
-  const keep = setInterval(() => {
-    // As an encoder does: it connects again when its connection is lost.
-    const { exitCode, signalCode } = publisher.process;
-    if (isWanted && (exitCode !== null || signalCode !== null)) publisher = start();
-  }, 250);
-  const edge = platform.edges[0] ?? '';
-  await waitUntilLive(edge, stream.playback);
   const page = await browser.newPage();
+  const stop = async () => {
+    await endPublishers();
+    await page.close();
+  };
   let loads = 0;
   page.on('load', () => {
     loads += 1;
   });
-  await page.goto(`${edge}/watch/${stream.playback}`);
-  await play(page, 2);
-  await page.evaluate(SAMPLER);
+  try {
+    const edge = platform.edges[0] ?? '';
+    await waitUntilLive(edge, stream.playback);
+    await page.goto(`${edge}/watch/${stream.playback}`);
+    await play(page, 2);
+    await page.evaluate(SAMPLER);
+  } catch (thrown) {
+    // Else the encoder would come back for ever, beside the next test's.
+    await stop();
+    throw thrown;
+  }
   return {
     streamId: stream.id,
     playback: stream.playback,
-    page,
-    publisher: () => publisher,
-    async cutPublisher() {
-      isWanted = false;
-      await publisher.stop();
-    },
-    publishAgain() {
-      isWanted = true;
-      publisher = start();
-    },
+    cutPublisher: encoder.cut,
+    publishAgain: encoder.again,
     alsoEnds: (end) => void others.push(end),
     endPublishers,
     reset: () => page.evaluate('window.watchSeen.longest = 0, window.watchSeen.at = performance.now()'),
     async viewed() {
-      const seen = await page.evaluate<{ longest: number; time: number }>('({ ...window.watchSeen })');
+      const longest = await page.evaluate<number>('window.watchSeen.longest');
       const state = await playerState(page);
-      return {
-        stallMs: Math.round(seen.longest),
-        position: seen.time,
-        reloads: loads - 1 + Number(state?.['reloads'] ?? 0),
-        errors: Number(state?.['errors'] ?? 0),
-      };
+      return { stallMs: Math.round(longest), reloads: loads - 1 + Number(state?.['reloads'] ?? 0) };
     },
-    async stop() {
-      clearInterval(keep);
-      await endPublishers();
-      await page.close();
-    },
+    stop,
   };
 }
 
