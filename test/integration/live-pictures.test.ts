@@ -15,6 +15,7 @@ import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { storeOnly } from '../support/store-only.ts';
 import { tempDir } from '../support/temp.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { LiveRig, type RigWorker } from './live-worker-rig.ts';
 import { type FlvFileTag, makeFlv } from './live-worker-ring.ts';
 
@@ -48,6 +49,11 @@ const names = async (): Promise<string[]> => {
   for await (const { key } of rig.storage.list(prefix)) found.push(key.slice(prefix.length));
   return found.sort();
 };
+/** Cutting one takes its time, and a worker that ends waits for it no longer than it may. */
+const untilTaken = (msn: number): Promise<boolean> =>
+  waitUntil(`the picture of segment ${msn}`, async () =>
+    (await names()).includes(`${String(msn).padStart(9, '0')}.jpg`),
+  );
 
 beforeAll(async () => {
   folder = await tempDir('live-pictures');
@@ -78,6 +84,7 @@ test('one in ten seconds, a sheet of them and a storyboard on the recording cloc
   const worker = await withPictures();
   const job = worker.job(1);
   await rig.ring.publish(clip, 6);
+  await untilTaken(10);
   rig.ring.end();
   await job;
   await worker.close();
@@ -116,12 +123,14 @@ test('a worker that takes over goes on with them, and counts from the beginning'
   const job = first.job(1);
   const publishing = rig.ring.publish(clip, 4);
   await rig.until((entries) => (entries.at(-1)?.msn ?? 0) >= 7);
+  await untilTaken(5);
   first.abort.abort();
   await job;
   await first.close();
   const second = await withPictures();
   const rest = second.job(2);
   await publishing;
+  await untilTaken(10);
   rig.ring.end();
   await rest;
   await second.close();
