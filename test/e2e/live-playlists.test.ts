@@ -1,8 +1,8 @@
 // Must show B, short form: what live playlists say, at every reload, for one stream of each kind.
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { FRAME_RATES, type LatencyMode } from '../../platform/contract/latency.ts';
-import { judgeCases, type LawCase, violationsOf } from '../support/law-matrix.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { judgeCases, type LawCase, lawPlatform, violationsOf } from '../support/law-matrix.ts';
+import { platformPerFile } from '../support/once-per-file.ts';
 
 const SECONDS = 20;
 const at = (mode: LatencyMode, rate: number, tracks: LawCase['tracks'] = 'both'): LawCase => ({
@@ -21,23 +21,10 @@ const CASES: LawCase[] = [
   at('standard', 1),
 ];
 
-let platform: Platform;
-
-beforeAll(async () => {
-  const env = {
-    HEADWATER_TRANSCODERS: '1',
-    HEADWATER_TRANSCODER_LIVE_JOBS: '10',
-    HEADWATER_TRANSCODER_LIVE_PRESET: 'ultrafast',
-  };
-  platform = await startPlatform({ storage: 'fs', env });
-}, 120_000);
-
-afterAll(async () => {
-  await platform?.stop();
-});
+const platform = platformPerFile(lawPlatform(CASES.length));
 
 it('live playlists keep every rule at every reload, and name nothing that is not there', async () => {
-  const results = await judgeCases(platform, CASES, SECONDS);
+  const results = await judgeCases(platform(), CASES, SECONDS);
   expect(violationsOf(results)).toEqual([]);
   expect(results.length).toBe(13);
   for (const { mode, judgement } of results) {

@@ -1,25 +1,14 @@
 // Must show G, short form: 20 pass-through streams of 1 Mbit/s beside 2 transcoded ones.
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runManyStreams } from '../support/many-streams.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { expect, it } from 'vitest';
+import { MANY_STREAMS_PLATFORM, runManyStreams } from '../support/many-streams.ts';
+import { platformPerFile } from '../support/once-per-file.ts';
 
 const SECONDS = 20;
 
-let platform: Platform;
-
-beforeAll(async () => {
-  platform = await startPlatform({
-    storage: 'fs',
-    env: { HEADWATER_TRANSCODER_LIVE_JOBS: '4', HEADWATER_TRANSCODER_LIVE_PRESET: 'ultrafast' },
-  });
-}, 120_000);
-
-afterAll(async () => {
-  await platform?.stop();
-});
+const platform = platformPerFile(MANY_STREAMS_PLATFORM);
 
 it('20 pass-through streams and 2 transcoded ones are all on time, and nobody is refused', async () => {
-  const seen = await runManyStreams(platform, { passthrough: 20, transcoded: 2, seconds: SECONDS, mode: 'default' });
+  const seen = await runManyStreams(platform(), { passthrough: 20, transcoded: 2, seconds: SECONDS, mode: 'default' });
   const worst = Math.max(...seen.map((one) => one.longestGapTargets));
   process.stderr.write(`many streams: longest time between two parts ${worst.toFixed(2)} part targets\n`);
   expect(seen.length).toBe(22);

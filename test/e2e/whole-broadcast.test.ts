@@ -1,29 +1,18 @@
 // Must show E, short form: rewinding, the asset after the end, and every picture once and in order for two independent readers.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasChromium, startBrowser } from '../support/browser.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { describe, expect, it } from 'vitest';
+import { hasChromium } from '../support/browser.ts';
+import { browserPerFile, platformPerFile } from '../support/once-per-file.ts';
 import { runWholeBroadcast } from '../support/whole-broadcast.ts';
 
 const isAble = await hasChromium();
 const SECONDS = 30;
 
-let platform: Platform;
-let browser: Browser;
-
-beforeAll(async () => {
-  platform = await startPlatform({ storage: 'fs', env: { HEADWATER_TRANSCODERS: '1' } });
-  browser = await startBrowser();
-}, 120_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await platform?.stop();
-});
+const platform = platformPerFile({ storage: 'fs', env: { HEADWATER_TRANSCODERS: '1' } });
+const browser = browserPerFile();
 
 describe.runIf(isAble)('a broadcast from its first picture to its recording', () => {
   it('can be rewound, becomes an asset within 5 s, and loses no picture', async () => {
-    const seen = await runWholeBroadcast(platform, browser, SECONDS, SECONDS);
+    const seen = await runWholeBroadcast(platform(), browser(), SECONDS, SECONDS);
     expect(seen.endToAssetMs).toBeLessThanOrEqual(5_000);
     expect(seen.liveBreaks).toBe(0);
     expect(seen.assetBreaks).toBe(0);

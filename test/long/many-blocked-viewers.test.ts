@@ -1,23 +1,16 @@
 // Must show C, full form: two minutes of 500 blocked low-latency viewers on two edges behind plain round robin.
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BlockedWorld, startBlockedWorld, watchBlocked } from '../support/blocked-viewers.ts';
+import { expect, it } from 'vitest';
+import { startBlockedWorld, watchBlocked } from '../support/blocked-viewers.ts';
+import { oncePerFile } from '../support/once-per-file.ts';
 import { keepFigures } from './live-figures.ts';
 
 const VIEWERS = 500;
 const SECONDS = 120;
 
-let world: BlockedWorld;
-
-beforeAll(async () => {
-  world = await startBlockedWorld();
-}, 180_000);
-
-afterAll(async () => {
-  await world?.stop();
-});
+const world = oncePerFile(startBlockedWorld, (started) => started.stop(), 180_000);
 
 it('500 blocked viewers are one request per part and playlist of each edge for two minutes', async () => {
-  const result = await watchBlocked(world, { viewers: VIEWERS, seconds: SECONDS });
+  const result = await watchBlocked(world(), { viewers: VIEWERS, seconds: SECONDS });
   await keepFigures('many-blocked-viewers', 'test/long/many-blocked-viewers.test.ts', result);
   expect(result.failures).toEqual([]);
   expect(result.askedAgain).toEqual([]);

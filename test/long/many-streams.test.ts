@@ -1,26 +1,15 @@
 // Must show G, full form: 20 pass-through streams and 4 small transcoded ones for five minutes.
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runManyStreams } from '../support/many-streams.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { expect, it } from 'vitest';
+import { MANY_STREAMS_PLATFORM, runManyStreams } from '../support/many-streams.ts';
+import { platformPerFile } from '../support/once-per-file.ts';
 import { keepFigures } from './live-figures.ts';
 
 const SECONDS = 300;
 
-let platform: Platform;
-
-beforeAll(async () => {
-  platform = await startPlatform({
-    storage: 'fs',
-    env: { HEADWATER_TRANSCODER_LIVE_JOBS: '4', HEADWATER_TRANSCODER_LIVE_PRESET: 'ultrafast' },
-  });
-}, 120_000);
-
-afterAll(async () => {
-  await platform?.stop();
-});
+const platform = platformPerFile(MANY_STREAMS_PLATFORM);
 
 it('20 pass-through streams and 4 transcoded ones are on time for five minutes', async () => {
-  const seen = await runManyStreams(platform, { passthrough: 20, transcoded: 4, seconds: SECONDS, mode: 'default' });
+  const seen = await runManyStreams(platform(), { passthrough: 20, transcoded: 4, seconds: SECONDS, mode: 'default' });
   await keepFigures('many-streams', 'test/long/many-streams.test.ts', seen);
   expect(seen.length).toBe(24);
   for (const one of seen) {

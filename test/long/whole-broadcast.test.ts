@@ -1,31 +1,19 @@
 // Must show E, full form: 30 minutes.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startBrowser } from '../support/browser.ts';
-import { type Platform, startPlatform } from '../support/platform.ts';
+import { expect, it } from 'vitest';
+import { browserPerFile, platformPerFile } from '../support/once-per-file.ts';
 import { runWholeBroadcast } from '../support/whole-broadcast.ts';
 import { keepFigures } from './live-figures.ts';
 
 const SECONDS = 1_800;
 const JUDGED_S = 1_200;
 
-let platform: Platform;
-let browser: Browser;
-
-beforeAll(async () => {
-  // A cache that is full within the first minutes: what grows after that is a leak and not the cache.
-  const env = { HEADWATER_TRANSCODERS: '1', HEADWATER_EDGE_MEMORY_BYTES: String(40 * 1024 ** 2) };
-  platform = await startPlatform({ storage: 'fs', env });
-  browser = await startBrowser();
-}, 120_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await platform?.stop();
-});
+// A cache that is full within the first minutes: what grows after that is a leak and not the cache.
+const env = { HEADWATER_TRANSCODERS: '1', HEADWATER_EDGE_MEMORY_BYTES: String(40 * 1024 ** 2) };
+const platform = platformPerFile({ storage: 'fs', env });
+const browser = browserPerFile();
 
 it('a broadcast of 30 minutes keeps its memory, can be rewound to its start, and loses no picture', async () => {
-  const seen = await runWholeBroadcast(platform, browser, SECONDS, JUDGED_S);
+  const seen = await runWholeBroadcast(platform(), browser(), SECONDS, JUDGED_S);
   await keepFigures('whole-broadcast', 'test/long/whole-broadcast.test.ts', seen);
   for (const [name, growth] of Object.entries(seen.growthMbPerMinute)) expect(growth, name).toBeLessThan(1);
   expect(seen.endToAssetMs).toBeLessThanOrEqual(5_000);

@@ -1,5 +1,5 @@
 // Many low-latency viewers behind a plain round robin: every request of a viewer goes to the next edge, nothing is sticky.
-
+import { delay } from '../../platform/runtime/waits.ts';
 import { publish } from './media.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { createRawClient, type RawClient } from './raw-http.ts';
@@ -51,17 +51,17 @@ export async function startBlockedWorld(): Promise<BlockedWorld> {
   });
   const stream = await createStream(platform);
   const publisher = publish(stream.address, 'numbered', { size: '320:180' });
-  await waitUntilLive(platform.edges[0] ?? '', stream.playback);
-  return {
-    platform,
-    counters,
-    playback: stream.playback,
-    async stop() {
-      await publisher.stop();
-      await platform.stop();
-      for (const counter of counters) await counter.close();
-    },
+  const stop = async () => {
+    await publisher.stop();
+    await platform.stop();
+    for (const counter of counters) await counter.close();
   };
+  // What is not on air would run on with nobody to stop it.
+  await waitUntilLive(platform.edges[0] ?? '', stream.playback).catch(async (thrown) => {
+    await stop();
+    throw thrown;
+  });
+  return { platform, counters, playback: stream.playback, stop };
 }
 
 type Run = {
@@ -184,8 +184,10 @@ async function watchRendition(run: Run, playlist: string, skip: string): Promise
   while (performance.now() < run.endMs) {
     const body = await get(run, playlist + query);
     // A player waits a moment before it tries again.
-    if (body === null) await new Promise((resolve) => setTimeout(resolve, 500));
-    if (body === null) continue;
+    if (body === null) {
+      await delay(500);
+      continue;
+    }
     result.playlists += 1;
     const { parts, next } = parse(run, playlist + query, body);
     // A viewer begins after the newest part.

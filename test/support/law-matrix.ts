@@ -1,9 +1,10 @@
 // Must show B: streams of every latency mode and frame rate, with and without sound and with sound alone, each of their playlists judged.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { FRAME_RATES, gridFor, LATENCY_MODES, type LatencyMode } from '../../platform/contract/latency.ts';
-import type { Platform } from './platform.ts';
+import { type Publisher, publish } from './media.ts';
+import type { Platform, PlatformOptions } from './platform.ts';
 import { type Judgement, judgePlaylist } from './playlist-law.ts';
 import { createStream, fetchMaster, waitUntilLive } from './story.ts';
 
@@ -21,6 +22,16 @@ export const allLawCases = (): LawCase[] =>
     ]),
     { mode, fps: FRAME_RATES[3], tracks: 'audio' as const },
   ]);
+
+/** One worker that carries so many cases at once. */
+export const lawPlatform = (casesAtOnce: number): PlatformOptions => ({
+  storage: 'fs',
+  env: {
+    HEADWATER_TRANSCODERS: '1',
+    HEADWATER_TRANSCODER_LIVE_JOBS: String(casesAtOnce + 2),
+    HEADWATER_TRANSCODER_LIVE_PRESET: 'ultrafast',
+  },
+});
 
 /** A short clip per case is encoded once and pushed in a loop without encoding: the publishers cost next to nothing. */
 async function clipOf(folder: string, { fps, tracks }: LawCase, seconds: number): Promise<string> {
@@ -59,7 +70,7 @@ async function clipOf(folder: string, { fps, tracks }: LawCase, seconds: number)
 
 /** @returns one result per rendition of every case; all cases run at once */
 export async function judgeCases(platform: Platform, cases: readonly LawCase[], seconds: number): Promise<LawResult[]> {
-  const publishers: ChildProcess[] = [];
+  const publishers: Publisher[] = [];
   const streams: string[] = [];
   try {
     const clips: string[] = [];
@@ -68,8 +79,7 @@ export async function judgeCases(platform: Platform, cases: readonly LawCase[], 
     for (const [index, one] of cases.entries()) {
       const stream = await createStream(platform, one.mode);
       streams.push(stream.id);
-      const args = ['-v', 'error', '-re', '-i', clips[index] ?? '', '-c', 'copy', '-f', 'flv', stream.address];
-      publishers.push(spawn('ffmpeg', args, { stdio: ['ignore', 'ignore', 'inherit'] }));
+      publishers.push(publish(stream.address, 'copy', { clip: clips[index] ?? '' }));
       prepared.push({ one, playback: stream.playback, edge: platform.edges[index % platform.edges.length] ?? '' });
     }
     const results = await Promise.all(
@@ -80,7 +90,7 @@ export async function judgeCases(platform: Platform, cases: readonly LawCase[], 
     );
     return results.flat();
   } finally {
-    for (const publisher of publishers) publisher.kill('SIGKILL');
+    await Promise.all(publishers.map((publisher) => publisher.stop()));
     for (const id of streams) await platform.call('PUT', `/video/v1/live-streams/${id}/complete`);
   }
 }

@@ -1,8 +1,9 @@
 // Must show D: faults of a live with a publisher and a viewer on throughout, and what each may cost at most.
 import type { Browser } from 'playwright-core';
+import { delay } from '../../platform/runtime/waits.ts';
 import { type LiveWatch, type LiveWatchOptions, leadingWorker, recordedNumbers, watchLive } from './live-watch.ts';
 import { type Publisher, publish } from './media.ts';
-import type { Platform } from './platform.ts';
+import type { Platform, PlatformOptions } from './platform.ts';
 import { breaksIn } from './story.ts';
 
 export type FaultOutcome = {
@@ -27,7 +28,16 @@ export type LiveFault = {
   breaks: number;
 };
 
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+/** Two small rungs leave room for a browser on two cores. */
+export const FAULT_PLATFORM: PlatformOptions = {
+  storage: 'minio',
+  env: {
+    HEADWATER_TRANSCODERS: '2',
+    HEADWATER_TRANSCODER_LIVE_PRESET: 'ultrafast',
+    HEADWATER_TRANSCODER_LIVE_MAX_RUNGS: '2',
+  },
+};
+
 /** What a viewer does not see as a stall: a few pictures, measured by a clock that is read every 20 ms. */
 const UNSEEN_MS = 400;
 const FPS = 30;
@@ -42,7 +52,7 @@ async function killed(platform: Platform, name: string): Promise<number> {
 async function frozen(pid: number, ms: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   try {
-    await sleep(ms);
+    await delay(ms);
   } finally {
     process.kill(pid, 'SIGCONT');
   }
@@ -53,6 +63,12 @@ const nothing = async (work: Promise<unknown>): Promise<number> => {
   return 0;
 };
 
+/** Gives what stands by the time to be ready; what the viewer saw until then does not count. */
+async function standBy(watch: LiveWatch): Promise<void> {
+  await delay(4_000);
+  await watch.reset();
+}
+
 /** The publisher with the primary key is cut off while the one with the backup key stands by. */
 async function primaryToBackup(watch: LiveWatch, platform: Platform): Promise<number> {
   const path = `/video/v1/live-streams/${watch.streamId}/backup-stream-key`;
@@ -60,8 +76,7 @@ async function primaryToBackup(watch: LiveWatch, platform: Platform): Promise<nu
   const address = `${platform.state().rtmp_url}/${body.data.stream_key}`;
   const backup: Publisher = publish(address, 'numbered', { size: '640:360', fps: FPS });
   watch.alsoEnds(() => backup.stop());
-  await sleep(4_000);
-  await watch.reset();
+  await standBy(watch);
   await watch.cutPublisher();
   return 0;
 }
@@ -88,8 +103,7 @@ export const LIVE_FAULTS: LiveFault[] = [
     name: 'worker killed, hot',
     options: hot,
     act: async (watch, platform) => {
-      await sleep(4_000);
-      await watch.reset();
+      await standBy(watch);
       return nothing(platform.kill((await leadingWorker(platform)).name));
     },
   },
@@ -98,8 +112,7 @@ export const LIVE_FAULTS: LiveFault[] = [
     name: 'worker frozen and awake again, hot',
     options: hot,
     act: async (watch, platform) => {
-      await sleep(4_000);
-      await watch.reset();
+      await standBy(watch);
       return nothing(frozen((await leadingWorker(platform)).pid, 8_000));
     },
   },
@@ -108,7 +121,7 @@ export const LIVE_FAULTS: LiveFault[] = [
     options: {},
     async act(watch, _platform, awayMs) {
       await watch.cutPublisher();
-      await sleep(awayMs);
+      await delay(awayMs);
       watch.publishAgain();
       return awayMs;
     },
@@ -155,10 +168,10 @@ export async function runFault(
 ): Promise<FaultOutcome> {
   const watch = await watchLive(platform, browser, fault.options);
   try {
-    await sleep(2_000);
+    await delay(2_000);
     await watch.reset();
     const downMs = await fault.act(watch, platform, times.awayMs);
-    await sleep(times.afterMs);
+    await delay(times.afterMs);
     const { stallMs, reloads } = await watch.viewed();
     await watch.endPublishers();
     const numbers = await recordedNumbers(platform, watch);

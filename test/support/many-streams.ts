@@ -1,8 +1,10 @@
 // Must show G: many pass-through streams beside a few transcoded ones, one viewer each; when every part came, against its place in the media.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Platform } from './platform.ts';
+import { delay } from '../../platform/runtime/waits.ts';
+import { type Publisher, publish } from './media.ts';
+import type { Platform, PlatformOptions } from './platform.ts';
 import { createStream, fetchMaster, waitUntilLive } from './story.ts';
 
 const run = promisify(execFile);
@@ -17,6 +19,11 @@ export type StreamSeen = {
   /** Longest time between two parts, in part targets. */
   longestGapTargets: number;
 };
+export const MANY_STREAMS_PLATFORM: PlatformOptions = {
+  storage: 'fs',
+  env: { HEADWATER_TRANSCODER_LIVE_JOBS: '4', HEADWATER_TRANSCODER_LIVE_PRESET: 'ultrafast' },
+};
+
 export type ManyStreamsOptions = { passthrough: number; transcoded: number; seconds: number; mode: string };
 
 async function clip(path: string, size: string, bitrate: string, seconds: number): Promise<string> {
@@ -50,7 +57,7 @@ export async function runManyStreams(platform: Platform, options: ManyStreamsOpt
   const length = seconds + 60;
   const large = await clip(join(platform.dataDir, 'many-large.flv'), '640x360', '1000k', length);
   const small = await clip(join(platform.dataDir, 'many-small.flv'), '320x180', '300k', length);
-  const publishers: ChildProcess[] = [];
+  const publishers: Publisher[] = [];
   const ids: string[] = [];
   try {
     const opened: { playback: string; transcode: StreamSeen['transcode'] }[] = [];
@@ -58,9 +65,7 @@ export async function runManyStreams(platform: Platform, options: ManyStreamsOpt
       const transcode = i < passthrough ? 'passthrough' : 'ladder';
       const stream = await createStream(platform, mode, { transcode });
       ids.push(stream.id);
-      const file = transcode === 'passthrough' ? large : small;
-      const args = ['-v', 'error', '-re', '-i', file, '-c', 'copy', '-f', 'flv', stream.address];
-      publishers.push(spawn('ffmpeg', args, { stdio: ['ignore', 'ignore', 'inherit'] }));
+      publishers.push(publish(stream.address, 'copy', { clip: transcode === 'passthrough' ? large : small }));
       opened.push({ playback: stream.playback, transcode });
     }
     return await Promise.all(
@@ -72,7 +77,7 @@ export async function runManyStreams(platform: Platform, options: ManyStreamsOpt
       }),
     );
   } finally {
-    for (const publisher of publishers) publisher.kill('SIGKILL');
+    await Promise.all(publishers.map((publisher) => publisher.stop()));
     for (const id of ids) await platform.call('PUT', `/video/v1/live-streams/${id}/complete`);
   }
 }
@@ -91,7 +96,7 @@ async function follow(url: string, seconds: number): Promise<Omit<StreamSeen, 't
     const answer = await fetch(`${url}${query}`, { signal: AbortSignal.timeout(15_000) }).catch(() => null);
     if (answer?.status !== 200) {
       seen.refused += 1;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await delay(200);
       continue;
     }
     const text = await answer.text();

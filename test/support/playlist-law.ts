@@ -2,6 +2,7 @@
 import HlsParser from 'hls-parser';
 import { Parser } from 'm3u8-parser';
 import type { Grid } from '../../platform/contract/latency.ts';
+import { delay } from '../../platform/runtime/waits.ts';
 
 export type Judgement = {
   reloads: number;
@@ -214,7 +215,7 @@ export async function judgePlaylist(options: LawOptions): Promise<Judgement> {
     const text = answer?.status === 200 ? await answer.text() : null;
     if (text === null) {
       judge.say(`${query} answered ${answer?.status ?? 'nothing'}`);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await delay(500);
       continue;
     }
     if (query !== '')
