@@ -201,7 +201,8 @@ test('twelve hours in five renditions: at most 20 ms of processor time for each 
     expect(body.byteLength).toBeGreaterThan(1_500_000);
     return (user + system) / 1_000;
   };
-  for (const name of names) write(name);
-  const tookMs = names.map((name) => Math.min(...[1, 2, 3].map(() => write(name))));
+  // The collector and the compiler work for the same process: what the writing itself takes is the least of several rounds.
+  const rounds = Array.from({ length: 8 }, () => names.map(write));
+  const tookMs = names.map((_name, at) => Math.min(...rounds.map((took) => took[at] ?? Number.POSITIVE_INFINITY)));
   expect(Math.max(...tookMs)).toBeLessThan(20);
 });
