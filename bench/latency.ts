@@ -3,9 +3,10 @@
 import { parseArgs } from 'node:util';
 import type { Browser, Page } from 'playwright-core';
 import { LATENCY_MODES, type LatencyMode } from '../platform/contract/latency.ts';
-import { findChromium, playerState, startBrowser, waitUntilTrue } from '../test/support/browser.ts';
+import { delay } from '../platform/runtime/waits.ts';
+import { findChromium, play, playerState, startBrowser } from '../test/support/browser.ts';
 import { BUNNY } from '../test/support/media.ts';
-import { type Platform, startPlatform } from '../test/support/platform.ts';
+import { type Platform, startPlatform, until } from '../test/support/platform.ts';
 import { createStream, waitUntilLive } from '../test/support/story.ts';
 import { CLOCK_READER } from './support/clock-code.ts';
 import { startClockSource } from './support/clock-source.ts';
@@ -93,12 +94,12 @@ async function measure(mode: LatencyMode, setting: Setting): Promise<ModeResult>
     const ours = await open(browser, `${edge}/watch/${stream.playback}?catchup=${catchup}`);
     pages.push(ours);
     const theirs = peer === null ? null : await openPeer(browser, peer, pages);
-    await sleep(SETTLE_MS);
+    await delay(SETTLE_MS);
     await ours.evaluate(CLOCK_READER);
     await theirs?.evaluate(CLOCK_READER);
     const before = await rebuffers(ours);
     const beforeTheirs = theirs === null ? 0 : await theirs.evaluate<number>('window.stalls');
-    await sleep(seconds * 1_000);
+    await delay(seconds * 1_000);
     return {
       mode,
       headwater: await figures(ours, (await rebuffers(ours)) - before),
@@ -116,28 +117,27 @@ async function measure(mode: LatencyMode, setting: Setting): Promise<ModeResult>
 async function open(browser: Browser, address: string): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 800, height: 600 } });
   await page.goto(address);
-  await page.waitForSelector('video', { state: 'attached' });
-  await page.evaluate(
-    'document.querySelector("video").muted = true, document.querySelector("video").play().catch(() => undefined)',
-  );
-  await waitUntilTrue(page, "document.querySelector('video')?.currentTime > 0", 30_000);
+  await play(page, 0);
   return page;
 }
 
 /** Opened when its playlist is as long as it gets: a viewer who comes to a stream that runs. */
 async function openPeer(browser: Browser, peer: NginxRtmp, pages: Page[]): Promise<Page> {
   const playlist = new URL('/hls/clock.m3u8', peer.page).href;
-  for (let tries = 0; tries < 200; tries += 1) {
-    const answer = await fetch(playlist);
-    if (answer.ok && (await answer.text()).split('#EXTINF').length > 5) break;
-    await sleep(200);
-  }
+  await until(
+    'the playlist of nginx-rtmp',
+    40_000,
+    async () => {
+      const answer = await fetch(playlist);
+      return answer.ok && (await answer.text()).split('#EXTINF').length > 5;
+    },
+    200,
+  );
   const page = await open(browser, peer.page);
   pages.push(page);
   return page;
 }
 
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const rebuffers = async (page: Page): Promise<number> => Number((await playerState(page))?.['stalls'] ?? 0);
 
 async function figures(page: Page, count: number): Promise<Figures> {
