@@ -31,7 +31,9 @@ export type Resume = { info: EpochInfo; msn: number };
 export type Start = { place: RingPlace; resume: Resume | null; shown: Shown | null };
 
 export type PlanOptions = { content: ContentId; preset: string; maxRungs: number };
-export type PlanDeps = { storage: Pick<ObjectStorage, 'read'>; history: LiveHistory };
+/** What of the history plans are made from. */
+type PublishedEntries = Pick<LiveHistory, 'entries' | 'lastEntry' | 'head' | 'nextMsn'>;
+export type PlanDeps = { storage: Pick<ObjectStorage, 'read'>; history: PublishedEntries };
 
 /** Asked of the ring before the first frame wanted: B-frames put a key frame's picture later than its timestamp. Unit: ms. */
 const REORDER_MARGIN_MS = 250;
@@ -233,17 +235,26 @@ export class EpochPlanner {
 
   /** Wall clock at the end of what is published: what follows does not begin before it. Unit: ms since the epoch; 0: nothing is. */
   clockAtEnd(record: BroadcastRecord): number {
-    const last = this.#deps.history.lastEntry();
-    const info = record.epochs.find((epoch) => epoch.epoch === last?.epoch);
-    if (last === null || info === undefined) return 0;
-    if (last.gap) return last.pdt + gapGridOf(info).partMs;
-    const lead = info.renditions[0];
-    const part = lead === undefined ? undefined : last.renditions[lead.name];
-    return lead === undefined || part === undefined ? 0 : last.pdt + (1_000 * part.duration) / lead.timescale;
+    // The entry that closes a segment left open stands at its last part, and has no length.
+    for (const entry of this.#deps.history.entries().reverse()) {
+      const lengthMs = lengthOf(entry, record);
+      if (lengthMs > 0) return entry.pdt + lengthMs;
+    }
+    return 0;
   }
 }
 
-const entriesOf = (history: LiveHistory, epoch: number): TimelineEntry[] =>
+/** Unit: ms; 0 for an entry without media that is no gap. */
+function lengthOf(entry: TimelineEntry, record: BroadcastRecord): number {
+  const info = record.epochs.find(({ epoch }) => epoch === entry.epoch);
+  if (info === undefined) return 0;
+  if (entry.gap) return gapGridOf(info).partMs;
+  const lead = info.renditions[0];
+  const part = lead === undefined ? undefined : entry.renditions[lead.name];
+  return lead === undefined || part === undefined ? 0 : (1_000 * part.duration) / lead.timescale;
+}
+
+const entriesOf = (history: PublishedEntries, epoch: number): TimelineEntry[] =>
   history.entries().filter((entry) => entry.epoch === epoch);
 
 /** Whether the feed begins at or before a frame of the epoch's session and goes on to it. What is shown already is taken out otherwise. */
