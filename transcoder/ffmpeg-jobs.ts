@@ -154,9 +154,10 @@ function createStopper(command: CommandParts) {
   let reason: StopReason | null = null;
   let isOver = false;
   let killer: NodeJS.Timeout | undefined;
+  // Also when its head is gone: what it had just begun may have outlived it, deaf to SIGTERM and with the output still open.
   const signalGroup = (name: 'SIGTERM' | 'SIGKILL') => {
     const child = command.ffmpegProc;
-    if (isOver || child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (isOver || child?.pid === undefined) return;
     try {
       process.kill(-child.pid, name);
     } catch {
