@@ -1,5 +1,6 @@
 // Test projects by cost: unit beside the source, the rest under test/. Production code is run from source here; end-to-end tests start the built processes.
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const exclude = ['**/node_modules/**', '**/dist/**', 'data/**'];
 /** Files that hold the platform to times of its own: they have the machine to themselves. */
@@ -11,8 +12,17 @@ const timed = [
   'test/integration/api-{clips-play,recordings}.test.ts',
   'test/integration/{registry,leases,timeline,redis-sentinel,edge-live}.test.ts',
 ];
-/** Full runs of the platform that hold nobody to a time and mostly wait: they run beside others. */
-const patient = ['test/fault/upload-steps-killed.test.ts'];
+/** Full runs of the platform that hold nobody to a time: they run beside others. */
+const patient = ['test/fault/upload-steps-killed.test.ts', 'test/e2e/upload-watch.test.ts'];
+/** These take minutes: begun last, they would keep one core waiting for them. */
+const longest = [...patient, 'test/integration/player-watch.test.ts'];
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => longest.some((path) => moduleId.endsWith(path));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 const project = (name: string, include: string[], timeoutMs: number, isSerial: boolean, without: string[] = []) => ({
   test: {
     name,
@@ -28,6 +38,7 @@ const project = (name: string, include: string[], timeoutMs: number, isSerial: b
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       project(
         'unit',
@@ -37,7 +48,7 @@ export default defineConfig({
       ),
       project('integration', ['test/integration/**/*.test.ts', ...patient], 120_000, false, timed),
       project('timing', timed, 60_000, true),
-      project('e2e', ['test/e2e/**/*.test.ts'], 300_000, true),
+      project('e2e', ['test/e2e/**/*.test.ts'], 300_000, true, patient),
       project('fault', ['test/fault/**/*.test.ts'], 300_000, true, patient),
       project('long', ['test/long/**/*.test.ts'], 3_600_000, true),
     ],

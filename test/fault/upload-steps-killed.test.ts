@@ -1,4 +1,4 @@
-// Must show D: whoever publishes an upload is killed with -9 at each step of it. Nobody is held to a time here, and most of it is waiting for leases to end: it runs beside other files.
+// Must show D: whoever publishes an upload is killed with -9 at each step of it. Nobody is held to a time here: it runs beside other files.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
