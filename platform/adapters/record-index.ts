@@ -6,6 +6,8 @@ import { liveBroadcastsKey, playbackIndexKey, recordIndexKey, streamKeyIndexKey 
 import { formatStreamKeyEntry, streamKeyEntries } from '../contract/stream-keys.ts';
 import type { RedisClient } from './redis.ts';
 
+/** What writing the index takes. */
+export type IndexClient = Pick<RedisClient, 'hSet' | 'hDel' | 'zAdd' | 'zRem'>;
 /** Hash key -> field -> value: what the hashes hold because of one record. */
 export type IndexEntries = Map<string, Map<string, string>>;
 export type AnyRecord = { [K in RecordKind]: { kind: K; value: RecordOf[K] } }[RecordKind];
@@ -58,13 +60,13 @@ export function changeOf(before: AnyRecord | null, after: AnyRecord | null): Ind
 export const isEmpty = (change: IndexChange): boolean => change.set.length === 0 && change.remove.length === 0;
 
 /** @throws RedisUnavailable */
-export async function applyChange(client: RedisClient, change: IndexChange): Promise<void> {
+export async function applyChange(client: IndexClient, change: IndexChange): Promise<void> {
   for (const [key, field] of change.remove) await client.hDel(key, field);
   for (const [key, field, value] of change.set) await client.hSet(key, { [field]: value });
 }
 
 /** @throws RedisUnavailable */
-export async function addToList(client: RedisClient, record: AnyRecord): Promise<void> {
+export async function addToList(client: IndexClient, record: AnyRecord): Promise<void> {
   await client.zAdd(recordIndexKey(record.kind), record.value.created_at, record.value.id);
 }
 

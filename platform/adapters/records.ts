@@ -2,24 +2,15 @@
 import type { PlaybackId } from '../contract/ids.ts';
 import { type RecordKind, recordKey } from '../contract/object-keys.ts';
 import { type PlaybackTarget, type RecordOf, recordSchemas } from '../contract/records.ts';
-import { indexMarkerKey, leases as leaseNames, recordIndexKey } from '../contract/redis-keys.ts';
+import { indexMarkerKey, leases as leaseNames } from '../contract/redis-keys.ts';
 import { AppError, messageOf } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/log.ts';
 import { delay, type Loop, repeat } from '../runtime/waits.ts';
 import { createLeases, type Leases } from './leases.ts';
-import {
-  addToList,
-  anyRecord,
-  applyChange,
-  changeOf,
-  formatCursor,
-  indexedPlayback,
-  isEmpty,
-  pageOfIds,
-  parseCursor,
-} from './record-index.ts';
+import { anyRecord, formatCursor, indexedPlayback, pageOfIds, parseCursor } from './record-index.ts';
 import { INDEX_BUILT, rebuildIndex } from './record-rebuild.ts';
-import { createRecordScan, type RecordScan } from './record-scan.ts';
+import { createRecordScan, type GetRecord, type RecordScan } from './record-scan.ts';
+import { RecordWrites } from './record-writes.ts';
 import type { RedisConnection } from './redis.ts';
 import { ObjectConflict, ObjectMissing, type ObjectStorage, type PutCondition } from './storage.ts';
 
@@ -93,15 +84,17 @@ class StoredRecords implements Records {
   readonly #log: Logger;
   readonly #leases: Leases;
   readonly #scan: RecordScan;
-  /** The index missed a change while Redis was away: it is made anew as soon as Redis answers. */
-  #isDirty = false;
+  readonly #writes: RecordWrites;
 
   constructor(storage: ObjectStorage, redis: RedisConnection, log: Logger) {
     this.#storage = storage;
     this.#redis = redis;
     this.#log = log;
     this.#leases = createLeases(redis, log);
-    this.#scan = createRecordScan(storage, (kind, id) => this.#getQuietly(kind, id), log);
+    const get: GetRecord = (kind, id) => this.#getQuietly(kind, id);
+    this.#scan = createRecordScan(storage, get, log);
+    this.#writes = new RecordWrites({ client: redis.client, get, log, now: () => performance.now() });
+    redis.onReconnect(() => void this.#writes.repeat());
   }
 
   async get<K extends RecordKind>(kind: K, id: string): Promise<Stored<RecordOf[K]> | null> {
@@ -127,10 +120,7 @@ class StoredRecords implements Records {
 
   async create<K extends RecordKind>(kind: K, value: RecordOf[K]): Promise<string> {
     const etag = await this.#put(kind, value, { ifNoneMatch: '*' });
-    await this.#indexed(kind, value.id, async () => {
-      await addToList(this.#redis.client, anyRecord(kind, value));
-      await this.#follow(kind, null, { value, etag });
-    });
+    await this.#writes.write({ kind, id: value.id, before: null, after: anyRecord(kind, value), etag });
     return etag;
   }
 
@@ -147,7 +137,7 @@ class StoredRecords implements Records {
       const value = { ...wanted, updated_at: Date.now() };
       try {
         const etag = await this.#put(kind, value, { ifMatch: before.etag });
-        await this.#indexed(kind, id, () => this.#follow(kind, before.value, { value, etag }));
+        await this.#writes.write(changed(kind, before.value, { value, etag }));
         return { value, etag };
       } catch (thrown) {
         if (!(thrown instanceof ObjectConflict) || tries >= CONFLICT_TRIES) throw thrown;
@@ -161,18 +151,15 @@ class StoredRecords implements Records {
     if (before?.etag !== etag) throw new ObjectConflict(recordKey(kind, wanted.id));
     const value = { ...wanted, updated_at: Date.now() };
     const newEtag = await this.#put(kind, value, { ifMatch: etag });
-    await this.#indexed(kind, value.id, () => this.#follow(kind, before.value, { value, etag: newEtag }));
+    await this.#writes.write(changed(kind, before.value, { value, etag: newEtag }));
     return newEtag;
   }
 
   async remove(kind: RecordKind, id: string): Promise<void> {
     const before = await this.#getQuietly(kind, id);
     await this.#storage.delete([recordKey(kind, id)]);
-    await this.#indexed(kind, id, async () => {
-      await this.#redis.client.zRem(recordIndexKey(kind), id);
-      if (before === null) return;
-      await applyChange(this.#redis.client, changeOf(anyRecord(kind, before.value), null));
-    });
+    const old = before === null ? null : anyRecord(kind, before.value);
+    await this.#writes.write({ kind, id, before: old, after: null, etag: null });
   }
 
   async #put<K extends RecordKind>(kind: K, value: RecordOf[K], condition: PutCondition): Promise<string> {
@@ -184,33 +171,6 @@ class StoredRecords implements Records {
       contentType: 'application/json',
       condition,
     });
-  }
-
-  /**
-   * Brings the hashes from `before` to `after`. Another writer may have been quicker with a later version: then on to that one,
-   * so that the last to write the index writes what is stored.
-   */
-  async #follow<K extends RecordKind>(kind: K, before: RecordOf[K] | null, after: Stored<RecordOf[K]>): Promise<void> {
-    let change = changeOf(before === null ? null : anyRecord(kind, before), anyRecord(kind, after.value));
-    let known = after;
-    for (let tries = 0; tries < CONFLICT_TRIES && !isEmpty(change); tries += 1) {
-      await applyChange(this.#redis.client, change);
-      const now = await this.get(kind, known.value.id);
-      if (now?.etag === known.etag) return;
-      change = changeOf(anyRecord(kind, known.value), now === null ? null : anyRecord(kind, now.value));
-      if (now === null) return applyChange(this.#redis.client, change);
-      known = now;
-    }
-  }
-
-  /** The record is stored already, so a fault here must not look like a failed write. */
-  async #indexed(kind: RecordKind, id: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (thrown) {
-      if (!this.#isDirty) this.#log.warn('index not written, rebuild will follow', { kind, id, err: thrown });
-      this.#isDirty = true;
-    }
   }
 
   async list<K extends RecordKind>(kind: K, options: { limit: number; cursor: string | null }) {
@@ -245,7 +205,7 @@ class StoredRecords implements Records {
   }
 
   async #isBuilt(): Promise<boolean> {
-    return !this.#isDirty && (await this.#redis.client.get(indexMarkerKey)) === INDEX_BUILT;
+    return !this.#writes.isDirty && (await this.#redis.client.get(indexMarkerKey)) === INDEX_BUILT;
   }
 
   async rebuild(): Promise<{ records: number }> {
@@ -254,7 +214,7 @@ class StoredRecords implements Records {
     const startedAt = performance.now();
     try {
       // Before the scan: a change missed from here on makes it dirty again.
-      this.#isDirty = false;
+      this.#writes.isDirty = false;
       const result = await rebuildIndex({
         storage: this.#storage,
         client: this.#redis.client,
@@ -264,7 +224,7 @@ class StoredRecords implements Records {
       this.#log.info('index rebuilt', { ...result, ms: Math.round(performance.now() - startedAt) });
       return result;
     } catch (thrown) {
-      this.#isDirty = true;
+      this.#writes.isDirty = true;
       throw thrown;
     } finally {
       await lease.release();
@@ -300,6 +260,11 @@ class StoredRecords implements Records {
     );
   }
 }
+
+const changed = <K extends RecordKind>(kind: K, old: RecordOf[K], { value, etag }: Stored<RecordOf[K]>) => {
+  const [before, after] = [anyRecord(kind, old), anyRecord(kind, value)];
+  return { kind, id: value.id, before, after, etag };
+};
 
 const isRedisFault = (thrown: unknown): boolean =>
   thrown instanceof AppError && (thrown.code === 'REDIS_UNAVAILABLE' || thrown.code === 'REDIS_REFUSED');

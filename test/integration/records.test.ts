@@ -1,4 +1,5 @@
 // Records over the fs store and a real Redis: conflicts, the index and its rebuild, Redis emptied and away.
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createRecords, RecordInvalid, type Records } from '../../platform/adapters/records.ts';
 import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
@@ -287,6 +288,45 @@ describe('Redis away', () => {
     expect(await link.client.get(indexMarkerKey)).toBe('built');
     await away.ensureIndex();
     expect(await link.client.zRange(recordIndexKey('asset'), 0, -1)).toEqual([before.id, during.id]);
+    await link.close();
+    await own.stop();
+  });
+
+  test('what it took and then lost is written again when the link is made anew', async () => {
+    const own = await startRedis();
+    const link = createRedis(own.url, silentLogger);
+    await link.start();
+    const here = createRecords(storage, link, silentLogger);
+    await here.ensureIndex();
+    const kept = sampleAsset({ created_at: 1 });
+    const lost = sampleAsset({ created_at: 2 });
+    const gone = sampleAsset({ created_at: 3 });
+    const stream = sampleStream({ key_hash: 'before' });
+    for (const asset of [kept, lost, gone]) await here.create('asset', asset);
+    await here.create('stream', stream);
+    await here.update('stream', stream.id, (value) => ({ ...value, key_hash: 'after' }));
+    await here.remove('asset', gone.id);
+    const wanted = {
+      playback: await link.client.hGetAll(playbackIndexKey),
+      keys: await link.client.hGetAll(streamKeyIndexKey),
+      assets: await link.client.zRange(recordIndexKey('asset'), 0, -1),
+    };
+    // As a replica that was behind: the newest changes are missing, the marker says that the index is whole.
+    await link.client.hDel(playbackIndexKey, playbackOf(lost));
+    await link.client.zRem(recordIndexKey('asset'), lost.id);
+    await link.client.zAdd(recordIndexKey('asset'), 3, gone.id);
+    await link.client.hDel(streamKeyIndexKey, 'after');
+    await link.client.hSet(streamKeyIndexKey, { before: stream.id });
+    expect(await link.client.get(indexMarkerKey)).toBe('built');
+    await own.command('CLIENT', 'KILL', 'TYPE', 'NORMAL');
+    const now = async () => ({
+      playback: await link.client.hGetAll(playbackIndexKey),
+      keys: await link.client.hGetAll(streamKeyIndexKey),
+      assets: await link.client.zRange(recordIndexKey('asset'), 0, -1),
+    });
+    await waitUntil('the same again', async () => isDeepStrictEqual(await now().catch(() => null), wanted));
+    expect(wanted.assets).toEqual([kept.id, lost.id]);
+    expect(Object.keys(wanted.keys)).toEqual(['after']);
     await link.close();
     await own.stop();
   });
