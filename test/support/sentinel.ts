@@ -8,6 +8,10 @@ import { tempDir } from './temp.ts';
 import { waitUntil } from './wait-until.ts';
 
 const MASTER = 'headwater';
+/** Of every user of the servers; the Sentinels themselves ask for none. */
+const PASSWORD = 'a-password-for-tests';
+/** Users of their own, so that their links to one server can be cut while its clients keep theirs. */
+const PEERS = ['sentinel', 'replica'] as const;
 /** A master that is silent for this long is replaced. Unit: ms. */
 const DOWN_AFTER_MS = 1_000;
 
@@ -21,16 +25,24 @@ export type SentinelWorld = {
   command(port: number, ...args: string[]): Promise<string>;
   /** kill -9 of the master. @returns its port */
   killMaster(): Promise<number>;
+  /** A network split: Sentinels and replica lose the master, its clients keep it. @returns how to end that */
+  splitMaster(): Promise<() => Promise<void>>;
   /** The others fall silent for it and it for them: it stops answering anything but a new connection. @returns how to end that */
   freezeMaster(): Promise<() => void>;
   stop(): Promise<void>;
 };
 
+/** One command to a server. */
+const serverCommand = (port: number, ...args: string[]): Promise<string> =>
+  redisCommand(port, '--user', 'default', '--pass', PASSWORD, '--no-auth-warning', ...args);
+
 async function startServer(dir: string, port: number, more: string[]): Promise<ServerProcess> {
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
   const fast = ['--repl-timeout', '3', '--repl-ping-replica-period', '1', '--repl-diskless-sync-delay', '0'];
-  return startProcess('redis-server', [...args, ...fast, ...more], { cwd: dir }, async () => {
-    return (await redisCommand(port, 'PING')) === 'PONG';
+  const users = PEERS.flatMap((user) => ['--user', user, 'on', `>${PASSWORD}`, '~*', '&*', '+@all']);
+  const secret = ['--requirepass', PASSWORD, '--masteruser', 'replica', '--masterauth', PASSWORD];
+  return startProcess('redis-server', [...args, ...fast, ...secret, ...users, ...more], { cwd: dir }, async () => {
+    return (await serverCommand(port, 'PING')) === 'PONG';
   });
 }
 
@@ -43,6 +55,8 @@ async function startSentinel(dir: string, port: number, master: number): Promise
       'bind 127.0.0.1',
       `dir ${dir}`,
       `sentinel monitor ${MASTER} 127.0.0.1 ${master} 2`,
+      `sentinel auth-user ${MASTER} sentinel`,
+      `sentinel auth-pass ${MASTER} ${PASSWORD}`,
       `sentinel down-after-milliseconds ${MASTER} ${DOWN_AFTER_MS}`,
       `sentinel failover-timeout ${MASTER} 5000`,
       '',
@@ -85,17 +99,27 @@ export async function startSentinelWorld(): Promise<SentinelWorld> {
   // Whichever is elected must know a replica that it may promote; one that finds none tries again ten seconds later.
   for (const { port } of sentinels) await waitUntil(`Sentinel ${port} knows the others`, () => knowsAll(port), 30_000);
   return {
-    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}/0`,
+    url: `redis+sentinel://default:${PASSWORD}@${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}/0`,
     master: ask,
     async isCopied(key, value) {
-      const held = await Promise.all([...servers.keys()].map((port) => redisCommand(port, 'GET', key)));
+      const held = await Promise.all([...servers.keys()].map((port) => serverCommand(port, 'GET', key)));
       return held.every((one) => one === value);
     },
-    command: redisCommand,
+    command: serverCommand,
     async killMaster() {
       const port = await ask();
       await servers.get(port)?.kill();
       return port;
+    },
+    async splitMaster() {
+      const port = await ask();
+      for (const user of PEERS) {
+        await serverCommand(port, 'ACL', 'SETUSER', user, 'off');
+        await serverCommand(port, 'CLIENT', 'KILL', 'USER', user);
+      }
+      return async () => {
+        for (const user of PEERS) await serverCommand(port, 'ACL', 'SETUSER', user, 'on');
+      };
     },
     async freezeMaster() {
       const pid = servers.get(await ask())?.pid ?? 0;
