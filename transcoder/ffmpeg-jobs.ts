@@ -126,8 +126,11 @@ export async function* transcode(job: FfmpegJob, t: Transcode): AsyncGenerator<U
   const overtime = setTimeout(() => stopper.stop('overtime'), t.limitMs);
   const onAbort = () => stopper.stop('aborted');
   t.signal.addEventListener('abort', onAbort, { once: true });
-  // A failed start never ends the stream by itself.
-  const closing = ended.then(() => stdout.end());
+  const closing = ended.then(() => {
+    stopper.close();
+    // A failed start never ends the stream by itself.
+    stdout.end();
+  });
   try {
     command.output(stdout).run();
     for await (const chunk of stdout.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
@@ -143,7 +146,6 @@ export async function* transcode(job: FfmpegJob, t: Transcode): AsyncGenerator<U
     stopper.stop('left');
     stdout.resume();
     await closing;
-    stopper.close();
   }
 }
 
