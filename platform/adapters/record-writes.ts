@@ -64,7 +64,11 @@ export class RecordWrites {
   async repeat(): Promise<void> {
     const now = this.#parts.now();
     this.#forgetOld(now);
-    if (now - this.#forgotAt <= REMEMBERED_MS) this.isDirty = true;
+    if (now - this.#forgotAt <= REMEMBERED_MS) {
+      // The rebuild writes all of them.
+      this.isDirty = true;
+      return;
+    }
     for (const { change } of [...this.#recent]) await this.#write(change);
   }
 
