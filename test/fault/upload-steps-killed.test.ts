@@ -1,16 +1,7 @@
 // Must show D: whoever publishes an upload is killed with -9 at each step of it. Nobody is held to a time here: it runs beside other files.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Moment, StoreProxy } from '../support/killing-proxy.ts';
-import {
-  expectReadyOnce,
-  type KillingRig,
-  killWorkers,
-  makeUploadClip,
-  startKillingRig,
-} from '../support/killing-rig.ts';
+import { expectReadyOnce, type KillingRig, killWorkers, startKillingRig } from '../support/killing-rig.ts';
 import { hasMinio } from '../support/minio.ts';
 import { type Platform, until } from '../support/platform.ts';
 import { type AssetView, createUpload, putFile, readAsset } from '../support/story.ts';
@@ -18,24 +9,16 @@ import { type AssetView, createUpload, putFile, readAsset } from '../support/sto
 /** One video rung and sound, two segments. */
 const SMALL_SECONDS = 8;
 
-let folder: string;
-let smallClip: string;
 let rig: KillingRig;
 let platform: Platform;
 let proxy: StoreProxy;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'headwater-kill-'));
-  smallClip = join(folder, 'small.mp4');
-  await makeUploadClip(smallClip, SMALL_SECONDS, { width: 320, height: 240 });
-  rig = await startKillingRig();
+  rig = await startKillingRig(SMALL_SECONDS, { width: 320, height: 240 });
   ({ platform, proxy } = rig);
 }, 180_000);
 
-afterAll(async () => {
-  await rig?.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => rig?.stop());
 
 describe.runIf(await hasMinio())('a worker', () => {
   const steps: [string, (path: string, asset: string) => boolean, (asset: AssetView) => boolean][] = [
@@ -63,7 +46,7 @@ describe.runIf(await hasMinio())('a worker', () => {
     'that $step, killed $moment the store has done it, costs nothing',
     async ({ moment, matches, isTime }) => {
       const upload = await createUpload(platform);
-      expect(await putFile(upload.url, smallClip)).toBeLessThan(300);
+      expect(await putFile(upload.url, rig.clip)).toBeLessThan(300);
       await until(
         'the time to arm',
         60_000,
@@ -96,7 +79,7 @@ describe.runIf(await hasMinio())('a worker', () => {
         },
       });
       const { pid } = platform.process('api');
-      await putFile(upload.url, smallClip).catch(() => null);
+      await putFile(upload.url, rig.clip).catch(() => null);
       expect(proxy.hasFired()).toBe(true);
       await platform.restored('api', pid, 10_000);
       await expectReadyOnce(platform, upload.asset_id, SMALL_SECONDS);

@@ -1,17 +1,8 @@
 // Must show D: the transcoder is killed with -9 in the middle of an upload's job and during a live. upload-steps-killed.test.ts has the steps of publishing.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, play, playerState, startBrowser, waitUntilPast } from '../support/browser.ts';
-import {
-  expectReadyOnce,
-  type KillingRig,
-  killWorkers,
-  makeUploadClip,
-  startKillingRig,
-} from '../support/killing-rig.ts';
+import { expectReadyOnce, type KillingRig, killWorkers, startKillingRig } from '../support/killing-rig.ts';
 import { publish } from '../support/media.ts';
 import { hasMinio } from '../support/minio.ts';
 import { until } from '../support/platform.ts';
@@ -30,29 +21,23 @@ const isAble = (await hasChromium()) && (await hasMinio());
 const SECONDS = 20;
 const LIVE_LIMIT_MS = 10_000;
 
-let folder: string;
-let clip: string;
 let rig: KillingRig;
 let browser: Browser;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'headwater-kill-'));
-  clip = join(folder, 'clip.mp4');
-  await makeUploadClip(clip, SECONDS, { width: 640, height: 480 });
-  rig = await startKillingRig();
+  rig = await startKillingRig(SECONDS, { width: 640, height: 480 });
   browser = await startBrowser();
 }, 180_000);
 
 afterAll(async () => {
   await browser?.close();
   await rig?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 describe.runIf(isAble)('a worker', () => {
   it('killed at 30 to 60 % of an upload costs nothing', async () => {
     const upload = await createUpload(rig.platform);
-    expect(await putFile(upload.url, clip)).toBeLessThan(300);
+    expect(await putFile(upload.url, rig.clip)).toBeLessThan(300);
     const percent = await until(
       '30 % of the job',
       120_000,

@@ -69,7 +69,7 @@ it('leaves a master that is cut off, and does not go back to it', async () => {
     await waitUntil('another master', async () => (await world.master()) !== old, 20_000);
     await waitUntil('commands go there', () => redis.client.set('after', 'written').catch(() => false), 10_000);
   } finally {
-    thaw();
+    await thaw();
   }
   const now = await world.master();
   await waitUntil('the old one follows', async () => (await world.command(old, 'ROLE')).startsWith('slave'), 20_000);

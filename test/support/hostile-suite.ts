@@ -8,7 +8,7 @@ import type { StreamId } from '../../platform/contract/ids.ts';
 import { RING_KINDS } from '../../platform/contract/ring.ts';
 import { delay } from '../../platform/runtime/waits.ts';
 import { buildIngest, type IngestProcess, startIngestProcess } from './ingest-process.ts';
-import { type Backstage, eventually, openBackstage, pictureTag, RingConnection } from './ingest-service.ts';
+import { type Backstage, eventually, openBackstage, openRing, pictureTag } from './ingest-service.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 import {
   amf,
@@ -265,10 +265,7 @@ async function besideHostile(seconds: number): Promise<HostileFigures> {
     const found = await backstage.broadcastOf(id);
     return found?.ingest ? found : null;
   });
-  const ring = await eventually('its ring', async () => {
-    const made = await RingConnection.open(ingest.url, record.id, 'from=start');
-    return made.status === 200 ? made : null;
-  });
+  const ring = await openRing(ingest, record.id);
   let most = 0;
   const watching = setInterval(() => {
     void ingest.residentBytes().then((bytes) => {

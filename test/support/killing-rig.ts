@@ -1,4 +1,7 @@
 // A platform on MinIO behind a proxy that kills, for the tests that end a process in the middle of an upload.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { type StoreProxy, startStoreProxy } from './killing-proxy.ts';
 import { makeLongClip } from './media.ts';
@@ -12,10 +15,16 @@ const TOLERANCE_S = 0.05;
 export type KillingRig = {
   platform: Platform;
   proxy: StoreProxy;
+  /** Path of the file to be uploaded. */
+  clip: string;
   stop(): Promise<void>;
 };
 
-export async function startKillingRig(): Promise<KillingRig> {
+/** @param seconds of picture and sound in the clip */
+export async function startKillingRig(seconds: number, size: { width: number; height: number }): Promise<KillingRig> {
+  const folder = await mkdtemp(join(tmpdir(), 'headwater-kill-'));
+  const clip = join(folder, 'clip.mp4');
+  await makeLongClip(clip, seconds, size, FPS);
   const minio = await startMinio();
   const proxy = await startStoreProxy(minio.settings.S3_ENDPOINT ?? '');
   const platform = await startPlatform({
@@ -30,17 +39,15 @@ export async function startKillingRig(): Promise<KillingRig> {
   return {
     platform,
     proxy,
+    clip,
     async stop() {
       await platform.stop();
       await proxy.close();
       await minio.stop();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
-
-/** @param seconds of picture and sound */
-export const makeUploadClip = (file: string, seconds: number, size: { width: number; height: number }) =>
-  makeLongClip(file, seconds, size, FPS);
 
 /** Kills both workers: whichever holds the job is among them. */
 export async function killWorkers(platform: Platform): Promise<void> {

@@ -28,7 +28,7 @@ export type SentinelWorld = {
   /** A network split: Sentinels and replica lose the master, its clients keep it. @returns how to end that */
   splitMaster(): Promise<() => Promise<void>>;
   /** The others fall silent for it and it for them: it stops answering anything but a new connection. @returns how to end that */
-  freezeMaster(): Promise<() => void>;
+  freezeMaster(): Promise<() => Promise<void>>;
   stop(): Promise<void>;
 };
 
@@ -124,7 +124,7 @@ export async function startSentinelWorld(): Promise<SentinelWorld> {
     async freezeMaster() {
       const pid = servers.get(await ask())?.pid ?? 0;
       process.kill(pid, 'SIGSTOP');
-      return () => process.kill(pid, 'SIGCONT');
+      return async () => void process.kill(pid, 'SIGCONT');
     },
     async stop() {
       for (const { process: sentinel } of sentinels) await sentinel.kill();
