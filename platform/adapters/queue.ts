@@ -8,6 +8,7 @@ import { AppError, messageOf } from '../runtime/errors.ts';
 import type { Component } from '../runtime/lifecycle.ts';
 import type { Logger } from '../runtime/log.ts';
 import { backoffMs, within } from '../runtime/waits.ts';
+import { createQueueClient, type QueueClient } from './queue-clients.ts';
 import { RedisUnavailable } from './redis.ts';
 
 const ANSWER_MS = 5_000;
@@ -16,8 +17,12 @@ const START_MS = 10_000;
 const ABORT_MS = 5_000;
 /** Finished jobs kept per queue, for the status page. */
 const KEEP_FINISHED = 200;
-/** A blocked wait for jobs answers each 5 s; a link that is silent for longer is dead. */
-const BLOCK_S = 5;
+/**
+ * A wait for jobs ends so soon, also that of a worker that stands still: before the lease of what it carries lapses (2 s at the earliest), so
+ * that the job which takes its place reaches another.
+ */
+const BLOCK_S = 1;
+/** A link that is silent for longer is dead. */
 const DEAD_LINK_MS = 15_000;
 const REPORT_EVERY_MS = 10_000;
 
@@ -107,6 +112,7 @@ class BullQueue implements JobQueue {
   readonly #names: readonly JobName[];
   readonly #log: Logger;
   readonly #queues = new Map<JobName, Bull.Queue<unknown>>();
+  readonly #clients: QueueClient[] = [];
   readonly #processors: Processor[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -148,6 +154,11 @@ class BullQueue implements JobQueue {
     const { attempts, backoffMs: backoff, lockMs, renewMs, stalledCheckMs, maxStalled } = jobs[name];
     const queue = new Bull<unknown>(name, {
       prefix: queuePrefix,
+      createClient: (type, options) => {
+        const client = createQueueClient(type, options ?? {});
+        this.#clients.push(client);
+        return client;
+      },
       redis: {
         ...connectionOf(this.#url),
         maxRetriesPerRequest: null,
@@ -334,10 +345,10 @@ class BullQueue implements JobQueue {
       } catch (thrown) {
         this.#log.debug('queue cut off', { queue: name, err: thrown });
       }
-      for (const client of queue.clients) client.disconnect();
     });
     this.#queues.clear();
     await Promise.all(closing);
+    for (const client of this.#clients.splice(0)) client.disconnect();
   }
 }
 

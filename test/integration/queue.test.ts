@@ -144,6 +144,32 @@ describe('a worker that dies', () => {
   });
 });
 
+describe('a worker that stands still', () => {
+  test('is handed no job any more after a second, however many it would take', async () => {
+    const script = await buildScript('test/support/queue-worker.ts');
+    const api = await queueWith();
+    const first = newJob();
+    await api.enqueue('vod', first.id, first.payload);
+    const child = spawn(process.execPath, [script, server.url, '16'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(child.stdout, 'data');
+      const blocked = async () => /blocked_clients:(\d+)/.exec(await server.command('INFO', 'clients'))?.[1];
+      await waitUntil('it waits for more', async () => (await blocked()) === '1');
+      child.kill('SIGSTOP');
+      const stoppedAt = performance.now();
+      await waitUntil('Redis lets it wait no more', async () => (await blocked()) === '0');
+      expect(performance.now() - stoppedAt).toBeLessThan(1_500);
+      const taken: string[] = [];
+      await queueWith(async (_payload, context) => void taken.push(context.id));
+      const jobs = Array.from({ length: 8 }, newJob);
+      for (const { id, payload } of jobs) await api.enqueue('vod', id, payload);
+      await waitUntil('the other has done them all', () => taken.length === jobs.length);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});
+
 describe('an emptied Redis', () => {
   test('workers, idle and busy, take new jobs afterwards', async () => {
     const done: string[] = [];

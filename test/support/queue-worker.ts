@@ -1,10 +1,10 @@
-// A worker process for queue tests: takes one `vod` job, says so, and never ends it.
-// Arguments: Redis URL.
+// A worker process for queue tests: takes `vod` jobs, says so of each, and never ends one.
+// Arguments: Redis URL, jobs at a time (default 1).
 import { createQueue } from '../../platform/adapters/queue.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
 
 const queue = createQueue(process.argv[2] ?? '', ['vod'], silentLogger);
-queue.process('vod', 1, async (_payload, context) => {
+queue.process('vod', Number(process.argv[3] ?? 1), async (_payload, context) => {
   process.stdout.write(`took ${context.id}\n`);
   await new Promise(() => undefined);
 });
