@@ -59,10 +59,11 @@ export class EncodeRun implements MediaRun {
     this.#handlers = handlers;
     const hasAudio = plan.audio?.from === 'source';
     this.#readers = [...plan.rungs, ...(hasAudio ? [AUDIO] : [])].map(() => new FragmentReader());
-    const { fps, firstFrame, partFrames, gopFrames } = plan.grid;
+    const { fps, firstFrame, phaseMs, partFrames, gopFrames } = plan.grid;
     const startFrame = firstFrame + indexOfSegment(plan.grid, plan.firstMsn);
     const audio = plan.audio?.from === 'source' ? { isCopied: plan.audio.isCopied } : null;
-    const encoderPlan = { fps, startFrame, partFrames, gopFrames, rungs: plan.rungs, preset: plan.preset, audio };
+    const { rungs, preset } = plan;
+    const encoderPlan = { fps, startFrame, phaseMs, partFrames, gopFrames, rungs, preset, audio };
     this.#encoder = startEncoder(encoderPlan, (index, chunk) => this.#take(index, chunk));
     log.info('encoder started', { pid: this.#encoder.pid, msn: plan.firstMsn, rungs: plan.rungs.length });
     const watch = setInterval(() => this.#watch(), 1_000);

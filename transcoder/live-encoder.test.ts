@@ -6,6 +6,7 @@ const rung = (height: number) => ({ width: 2 * height, height, bitrateBps: 500_0
 const plan: EncoderPlan = {
   fps: { num: 30_000, den: 1_001 },
   startFrame: 3_000,
+  phaseMs: -12.3333,
   partFrames: 10,
   gopFrames: 30,
   rungs: [rung(360), rung(240)],
@@ -18,7 +19,7 @@ const after = (args: string[], name: string): string[] =>
 test('begins on the grid, cuts by frame number and keeps the clock', () => {
   const args = encoderArguments(plan);
   expect(after(args, '-filter_complex')[0]).toContain(
-    'fps=fps=30000/1001:start_time=100.100000:round=near,split=2[s0][s1];',
+    '[0:v:0]setpts=PTS-(-12.333)/(1000*TB),fps=fps=30000/1001:start_time=100.100000:round=near,split=2[s0][s1];',
   );
   expect(after(args, '-x264-params')).toEqual(Array(2).fill('keyint=30:min-keyint=30:scenecut=0:open-gop=0'));
   expect(after(args, '-force_key_frames')).toEqual(Array(2).fill('expr:eq(mod(n,30),0)'));

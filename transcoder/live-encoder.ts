@@ -11,6 +11,8 @@ export type EncoderPlan = {
   fps: FrameRate;
   /** Output frame with which the encoder begins; it stands at the start of a segment. */
   startFrame: number;
+  /** Taken from the source's timestamps: it puts its frames on the grid. Unit: ms. */
+  phaseMs: number;
   partFrames: number;
   gopFrames: number;
   /** None: sound alone. */
@@ -30,7 +32,8 @@ function filterGraph(plan: EncoderPlan): string {
   // grid, and counting its frames from 0 puts key frames where every other worker has them.
   const start = secondsOfFrame(plan.startFrame, plan.fps).toFixed(6);
   const names = plan.rungs.map((_, i) => `[s${i}]`).join('');
-  const source = `[0:v:0]fps=fps=${rate}:start_time=${start}:round=near,split=${plan.rungs.length}${names}`;
+  const shift = `setpts=PTS-(${plan.phaseMs.toFixed(3)})/(1000*TB)`;
+  const source = `[0:v:0]${shift},fps=fps=${rate}:start_time=${start}:round=near,split=${plan.rungs.length}${names}`;
   const scaled = plan.rungs.map(
     (rung, i) => `[s${i}]scale=${rung.width}:${rung.height},setsar=1,format=yuv420p[v${i}]`,
   );

@@ -1,4 +1,5 @@
 // From ring frames to media that an encoder can take: where it begins, where it breaks.
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { SessionId } from '../platform/contract/ids.ts';
 import { RING_KINDS, type RingFrame } from '../platform/contract/ring.ts';
@@ -74,6 +75,21 @@ describe('LiveFeed', () => {
     expect(await feed.next(5)).toEqual({ type: 'away', reason: 'silent' });
     wake();
     expect(await feed.next(1_000)).toMatchObject({ pts: 33 });
+  });
+  test('who stood still himself reads what came meanwhile before he calls a publisher silent', async () => {
+    async function* stalled() {
+      yield* [session('s1'), avc(), key(0)];
+      await setImmediate();
+      // Nothing else runs for longer than next() waits, as in a process that is frozen.
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+      await setImmediate();
+      await setImmediate();
+      yield delta(33);
+    }
+    const feed = new LiveFeed(stalled());
+    expect(await feed.next(20)).toMatchObject({ pts: 0 });
+    expect(await feed.next(20)).toMatchObject({ pts: 33 });
   });
   test('sound leads where there is no picture, and a picture that comes breaks it off', async () => {
     const alone = [session('s1'), aac(), sound(0), sound(23), sound(2_000)];

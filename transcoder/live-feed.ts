@@ -27,6 +27,8 @@ type BreakReason = 'session' | 'jump' | 'headers' | 'lost';
 
 /** Without a frame for so long a broadcast counts as left, and gaps are named. Unit: ms. */
 export const SILENCE_MS = 2_000;
+/** A timer that fires so late stood still together with what it watches. Unit: ms. */
+const HELD_UP_MS = 250;
 /** Timestamps further apart than this are no longer one timeline. Unit: ms. */
 export const JUMP_MS = 1_000;
 
@@ -62,7 +64,11 @@ export class LiveFeed {
     for (;;) {
       const waiting = this.#waiting.shift();
       if (waiting !== undefined) return waiting;
-      const result = await this.#frame(deadline);
+      let result = await this.#frame(deadline);
+      // This process was frozen or starved, and what came meanwhile is still to be read: the wait begins anew, once.
+      if (result === 'late' && performance.now() - deadline > HELD_UP_MS) {
+        result = await this.#frame(performance.now() + limitMs);
+      }
       if (result === 'late') return { type: 'away', reason: 'silent' };
       const { done, value } = result;
       if (done || value === undefined) return { type: 'end' };

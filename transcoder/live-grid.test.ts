@@ -6,6 +6,7 @@ import { epochOf } from '../test/support/timelines.ts';
 import {
   clockOf,
   frameAt,
+  frameOf,
   frameTicks,
   gridOf,
   indexOfSegment,
@@ -46,6 +47,16 @@ describe.each(cases)('$mode at $rate', ({ mode, fps }) => {
   test('a frame time in whole ms leads back to the frame', () => {
     for (const frame of [0, 1, 2, 1_000, 7_776_001]) {
       expect(frameAt(Math.round(secondsOfFrame(frame, fps) * 1_000), fps)).toBe(frame);
+    }
+  });
+
+  test('whatever the publisher begins with, each of its whole-ms frames has a place of its own', () => {
+    for (let ts0 = 0; ts0 < 100; ts0 += 1) {
+      const own = newGrid(mode, fps, ts0, 0);
+      expect(Math.abs(own.phaseMs)).toBeLessThanOrEqual(500 / (fps.num / fps.den) + 1e-6);
+      const frames = Array.from({ length: 1_200 }, (_none, i) => i + 54_000);
+      const places = frames.map((i) => frameOf(Math.round(ts0 + 1_000 * secondsOfFrame(i, fps)), own));
+      expect(places).toEqual(frames.map((i) => i + own.firstFrame));
     }
   });
 });

@@ -15,11 +15,18 @@ export type LiveGrid = {
   segmentFrames: number;
   /** Number of the epoch's first frame: round(ts0 x fps). */
   firstFrame: number;
+  /**
+   * How far the publisher's frames stand behind the grid's: less than half a frame. Taken out, it leaves the whole-ms timestamps of the FLV
+   * clock room for their rounding; left in, frames that stand between two places would fall now to one and now to the other. Unit: ms.
+   */
+  phaseMs: number;
   msn0: number;
 };
 
-/** Number of the output frame that shows a source timestamp. @param ts ms */
+/** Number of the frame nearest to a time. @param ts ms */
 export const frameAt = (ts: number, fps: FrameRate): number => Math.round((ts * fps.num) / (fps.den * 1_000));
+/** Number of the output frame that shows a source timestamp. @param ts ms */
+export const frameOf = (ts: number, { fps, phaseMs }: LiveGrid): number => frameAt(ts - phaseMs, fps);
 /** Source time of an output frame. Unit: s. */
 export const secondsOfFrame = (frame: number, fps: FrameRate): number => (frame * fps.den) / fps.num;
 /** Decode time of an output frame in a timescale, rounded. */
@@ -34,9 +41,14 @@ export function gridOf(epoch: EpochInfo): LiveGrid {
     partFrames: epoch.part_frames,
     gopFrames: epoch.gop_frames,
     segmentFrames: epoch.segment_frames,
-    firstFrame: frameAt(epoch.ts0, epoch.fps),
+    ...beginAt(epoch.ts0, epoch.fps),
     msn0: epoch.msn0,
   };
+}
+
+function beginAt(ts0: number, fps: FrameRate): Pick<LiveGrid, 'firstFrame' | 'phaseMs'> {
+  const firstFrame = frameAt(ts0, fps);
+  return { firstFrame, phaseMs: ts0 - 1_000 * secondsOfFrame(firstFrame, fps) };
 }
 
 /**
@@ -45,7 +57,7 @@ export function gridOf(epoch: EpochInfo): LiveGrid {
  */
 export function newGrid(mode: LatencyMode, fps: FrameRate, ts0: number, msn0: number): LiveGrid {
   const { partFrames, gopFrames, segmentFrames } = gridFor(mode, fps);
-  return { fps, partFrames, gopFrames, segmentFrames, firstFrame: frameAt(ts0, fps), msn0 };
+  return { fps, partFrames, gopFrames, segmentFrames, ...beginAt(ts0, fps), msn0 };
 }
 
 /** Segment and part of the frame at `index`, counted from the epoch's first frame. */

@@ -10,7 +10,7 @@ import { readInit } from '../platform/hls/cmaf.ts';
 import { type CopyPlan, copyPlace, planCopy, planCopyResume } from './live-copy-plan.ts';
 import type { AudioPlan, EncodePlan } from './live-encode.ts';
 import type { FeedItem, LiveFeed } from './live-feed.ts';
-import { frameAt, gapGridOf, gridOf, indexOfSegment, newGrid, secondsOfFrame } from './live-grid.ts';
+import { frameOf, gapGridOf, gridOf, indexOfSegment, newGrid, secondsOfFrame } from './live-grid.ts';
 import type { LiveHistory } from './live-history.ts';
 import { audioForResume, type ProbeOptions, type Shown, type SourceInfo } from './live-probe.ts';
 import type { RingPlace } from './live-ring.ts';
@@ -37,6 +37,10 @@ export type PlanDeps = { storage: Pick<ObjectStorage, 'read'>; history: Publishe
 
 /** Asked of the ring before the first frame wanted: B-frames put a key frame's picture later than its timestamp. Unit: ms. */
 const REORDER_MARGIN_MS = 250;
+/** The end of sound by its own clock, against the whole ms of the publisher's. Unit: ms. */
+const AUDIO_TOLERANCE_MS = 5;
+/** Sound alone is cut between its own frames, so a whole segment may end this long before its time. Unit: ms. */
+const AUDIO_CUT_MS = 70;
 
 export class EpochPlanner {
   readonly #options: PlanOptions;
@@ -62,8 +66,10 @@ export class EpochPlanner {
     const isInEpoch = last !== null && last.epoch === info.epoch && history.head !== null;
     const msn = isInEpoch ? last.msn + (last.last ? 1 : 0) : info.msn0;
     const grid = gridOf(info);
-    const ts = 1_000 * secondsOfFrame(grid.firstFrame + indexOfSegment(grid, msn), info.fps) - REORDER_MARGIN_MS;
-    return { place: { session: info.session, ts }, resume: { info, msn }, shown };
+    const beginsAt = 1_000 * secondsOfFrame(grid.firstFrame + indexOfSegment(grid, msn), info.fps) + grid.phaseMs;
+    // Closed before its time by a worker that then went: the grid would leave out what came after it.
+    if (isInEpoch && last.last && shown !== null && shown.ts + cutMs(info) < beginsAt) return this.freshStart(record);
+    return { place: { session: info.session, ts: beginsAt - REORDER_MARGIN_MS }, resume: { info, msn }, shown };
   }
 
   /** A new epoch from the first frame that was not shown. */
@@ -88,7 +94,7 @@ export class EpochPlanner {
     const lead = info?.renditions[0];
     const part = lead === undefined ? undefined : last?.renditions[lead.name];
     if (info === undefined || lead === undefined || part === undefined) return null;
-    return { session: info.session, ts: (1_000 * (part.tfdt + part.duration)) / lead.timescale };
+    return { session: info.session, ts: (1_000 * (part.tfdt + part.duration)) / lead.timescale + beyondMs(info) };
   }
 
   /**
@@ -254,12 +260,25 @@ function lengthOf(entry: TimelineEntry, record: BroadcastRecord): number {
   return lead === undefined || part === undefined ? 0 : (1_000 * part.duration) / lead.timescale;
 }
 
+const halfFrameMs = ({ fps }: EpochInfo): number => 500 * secondsOfFrame(1, fps);
+
+/** From the end of what was shown, by the grid, to where a frame by the publisher's clock is new: in the middle between two frames. */
+function beyondMs(info: EpochInfo): number {
+  if (info.renditions[0]?.kind === 'audio') return -AUDIO_TOLERANCE_MS;
+  return (info.grid === 'frames' ? gridOf(info).phaseMs : 0) - halfFrameMs(info);
+}
+
+/** What was shown of a whole segment ends at most this long before the next one. */
+const cutMs = (info: EpochInfo): number =>
+  info.renditions[0]?.kind === 'audio' ? AUDIO_CUT_MS : 2 * halfFrameMs(info);
+
 const entriesOf = (history: PublishedEntries, epoch: number): TimelineEntry[] =>
   history.entries().filter((entry) => entry.epoch === epoch);
 
 /** Whether the feed begins at or before a frame of the epoch's session and goes on to it. What is shown already is taken out otherwise. */
 async function hasContent(feed: LiveFeed, info: EpochInfo, startFrame: number, limitMs: number): Promise<boolean> {
   const leading = info.renditions[0]?.kind ?? 'video';
+  const grid = gridOf(info);
   const seen: FeedItem[] = [];
   for (;;) {
     const item = await feed.next(limitMs);
@@ -269,13 +288,13 @@ async function hasContent(feed: LiveFeed, info: EpochInfo, startFrame: number, l
       return false;
     }
     const isOther = feed.session !== info.session;
-    const isLate = seen.length === 0 && (item.type !== leading || frameAt(item.pts, info.fps) > startFrame);
+    const isLate = seen.length === 0 && (item.type !== leading || frameOf(item.pts, grid) > startFrame);
     seen.push(item);
     if (isOther || isLate) {
       feed.unread(seen);
       return false;
     }
-    if (item.type !== leading || frameAt(item.pts, info.fps) < startFrame) continue;
+    if (item.type !== leading || frameOf(item.pts, grid) < startFrame) continue;
     feed.unread(seen);
     return true;
   }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FRAME_RATES, gridFor, LATENCY_MODES, type LatencyMode } from '../../platform/contract/latency.ts';
 import type { EpochInfo } from '../../platform/contract/records.ts';
 import type { TimelineEntry } from '../../platform/contract/timeline.ts';
-import { RABBIT } from '../support/media.ts';
+import { frameNumberFilter, RABBIT, readFrameNumbers } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { decode, LiveRig, type RigWorker } from './live-worker-rig.ts';
@@ -117,6 +117,21 @@ describe.each(LATENCY_MODES)('%s', (mode) => {
     });
     await Promise.all(some);
   });
+});
+
+test('frames between two places of the grid, in whole ms: each is shown once', async () => {
+  const filter = `fps=60,scale=640:360,setpts=N/60/TB,${frameNumberFilter()}`;
+  const options = { seconds: 3, fps: '60', audio: [...SOUNDS[0]], filter };
+  const source = join(folder, 'numbered.flv');
+  const tags = await makeFlv(RABBIT, source, options);
+  const first = tags.find((tag) => tag.kind === 9 && tag.payload[1] === 1)?.timestamp ?? 0;
+  // Half a frame is 8.3 ms.
+  const beside = tags.map((tag) => ({ ...tag, timestamp: tag.timestamp - first + 8 }));
+  const [epoch, ...others] = await publish('beside', 'low', beside);
+  expect(others).toEqual([]);
+  const numbers = await readFrameNumbers([...(epoch?.files.values() ?? [])][0] ?? '');
+  expect(numbers).toEqual((await readFrameNumbers(source)).slice(0, numbers.length));
+  expect(numbers.length).toBeGreaterThanOrEqual(178);
 });
 
 test('a picture that comes later does not join a broadcast of sound alone', async () => {
