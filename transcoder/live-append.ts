@@ -95,7 +95,7 @@ export class LiveAppender {
   async #try(entry: TimelineEntry, isLeader: boolean): Promise<'stored' | 'step_back' | 'left'> {
     const { content, timeline, history } = this.#deps;
     try {
-      await timeline.append(content, entry);
+      await timeline.append(content, entry, history.lastEntry());
       return 'stored';
     } catch (thrown) {
       if (!(thrown instanceof TimelineRefused)) throw thrown;

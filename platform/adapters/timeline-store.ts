@@ -20,7 +20,10 @@ export function positionOf(id: string): Position {
   return { epoch, msn: Math.floor((place - 1) / PARTS), part: (place - 1) % PARTS };
 }
 
-/** Why the script refused an entry. */
+/**
+ * Why the script refused an entry. UNSEEDED: Redis was emptied, or took the place of one that had more; the writer puts back what it remembers
+ * before it goes on, so that a timeline never has a hole.
+ */
 export type RefusalReason = 'STALE_TERM' | 'STEP_BACK' | 'UNSEEDED';
 /** The timeline did not take an entry: another worker has the term, the position is not ahead, or Redis was emptied. */
 export class TimelineRefused extends AppError {
@@ -42,40 +45,50 @@ export class TimelineRefused extends AppError {
 /** A timeline goes this long after its last entry; what was broadcast stays in the store's index blocks. Unit: s. */
 const KEPT_S = 86_400;
 
-/** KEYS: stream, head. ARGV: term, epoch, msn, part, id, JSON. */
-const APPEND = `
+/** Where two places stand to one another, by epoch, msn and part. */
+const IS_BEFORE = `
+local function isBefore(e, m, p, oe, om, op)
+  return e < oe or (e == oe and (m < om or (m == om and p < op)))
+end`;
+
+/** KEYS: stream, head. ARGV: term, epoch, msn, part, id, JSON; and epoch, msn, part of what the writer knows to be there, -1 without. */
+const APPEND = `${IS_BEFORE}
 local head = redis.call('HMGET', KEYS[2], 'term', 'epoch', 'msn', 'part')
 if not head[1] then return 'UNSEEDED' end
 local term, epoch, msn, part = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if term < tonumber(head[1]) then return 'STALE_TERM' end
-if head[2] then
-  local e, m, p = tonumber(head[2]), tonumber(head[3]), tonumber(head[4])
-  if epoch < e or (epoch == e and (msn < m or (msn == m and part <= p))) then return 'STEP_BACK' end
-end
+local e, m, p = tonumber(head[2] or -1), tonumber(head[3] or -1), tonumber(head[4] or -1)
+if head[2] and not isBefore(e, m, p, epoch, msn, part) then return 'STEP_BACK' end
+if isBefore(e, m, p, tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])) then return 'UNSEEDED' end
 redis.call('XADD', KEYS[1], ARGV[5], 'e', ARGV[6])
 redis.call('HSET', KEYS[2], 'term', ARGV[1], 'epoch', ARGV[2], 'msn', ARGV[3], 'part', ARGV[4])
 redis.call('EXPIRE', KEYS[1], ${KEPT_S})
 redis.call('EXPIRE', KEYS[2], ${KEPT_S})
 return 'OK'`;
 
-/** KEYS: stream, head. ARGV: term, then id and JSON of each entry, ascending. The head's place is its own or the last entry's, whichever is ahead. */
-const SEED = `
+/**
+ * KEYS: stream, head. ARGV: term, then id and JSON of each entry, ascending; those after the last one there are added. The head's place is its
+ * own or the last entry's, whichever is ahead.
+ */
+const SEED = `${IS_BEFORE}
 local before = redis.call('HGET', KEYS[2], 'term')
 if before and tonumber(ARGV[1]) < tonumber(before) then return 'STALE_TERM' end
 redis.call('HSET', KEYS[2], 'term', ARGV[1])
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  for i = 2, #ARGV, 2 do redis.call('XADD', KEYS[1], ARGV[i], 'e', ARGV[i + 1]) end
+local le, lp = -1, -1
+local there = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if there then
+  local e, p = string.match(there[1], '(%d+)-(%d+)')
+  le, lp = tonumber(e), tonumber(p)
+end
+for i = 2, #ARGV, 2 do
+  local e, p = string.match(ARGV[i], '(%d+)-(%d+)')
+  if isBefore(le, lp, 0, tonumber(e), tonumber(p), 0) then redis.call('XADD', KEYS[1], ARGV[i], 'e', ARGV[i + 1]) end
 end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 if last then
   local e = cjson.decode(last[2][2])
   local head = redis.call('HMGET', KEYS[2], 'epoch', 'msn', 'part')
-  local isAhead = not head[1]
-  if head[1] then
-    local he, hm, hp = tonumber(head[1]), tonumber(head[2]), tonumber(head[3])
-    isAhead = e.epoch > he or (e.epoch == he and (e.msn > hm or (e.msn == hm and e.part > hp)))
-  end
-  if isAhead then
+  if not head[1] or isBefore(tonumber(head[1]), tonumber(head[2]), tonumber(head[3]), e.epoch, e.msn, e.part) then
     redis.call('HSET', KEYS[2], 'epoch', string.format('%.0f', e.epoch), 'msn', string.format('%.0f', e.msn), 'part', string.format('%.0f', e.part))
   end
 end
@@ -85,12 +98,13 @@ return 'OK'`;
 
 export interface TimelineWriter {
   /**
-   * Accepts the entry when its term is not older than the head's and its position is ahead.
+   * Accepts the entry when its term is not older than the head's, its position is ahead, and `after` is there.
+   * @param after what the writer knows to have been accepted: an entry that would leave it out is UNSEEDED
    * @throws TimelineRefused STALE_TERM, STEP_BACK, UNSEEDED; RedisUnavailable
    */
-  append(content: ContentId, entry: TimelineEntry): Promise<void>;
+  append(content: ContentId, entry: TimelineEntry, after?: Position | null): Promise<void>;
   /**
-   * Sets the head's term if it is missing or lower; entries that are there stay. Writes `entries` when there are none.
+   * Sets the head's term if it is missing or lower; entries that are there stay. Adds those of `entries` that come after them.
    * @param entries ascending; what the worker remembers
    * @throws TimelineRefused STALE_TERM; RedisUnavailable
    */
@@ -108,9 +122,11 @@ export function createTimelineWriter(redis: RedisConnection): TimelineWriter {
   const { client } = redis;
   const keysOf = (content: ContentId) => [timelineKey(content), timelineHeadKey(content)];
   return {
-    async append(content, entry) {
+    async append(content, entry, after = null) {
       const place = [entry.term, entry.epoch, entry.msn, entry.part];
-      const reply = await client.eval(APPEND, keysOf(content), [...place, entryId(entry), JSON.stringify(entry)]);
+      const known = after === null ? [-1, -1, -1] : [after.epoch, after.msn, after.part];
+      const args = [...place, entryId(entry), JSON.stringify(entry), ...known];
+      const reply = await client.eval(APPEND, keysOf(content), args);
       if (reply !== 'OK') throw new TimelineRefused(content, String(reply) as RefusalReason, entry);
     },
     async seed(content, term, entries) {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import type { RenditionName } from '../../platform/contract/ids.ts';
-import { leaseKey, leases } from '../../platform/contract/redis-keys.ts';
+import { leaseKey, leases, timelineHeadKey, timelineKey } from '../../platform/contract/redis-keys.ts';
 import { delay } from '../../platform/runtime/waits.ts';
 import { RABBIT } from '../support/media.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -29,6 +29,31 @@ afterEach(async () => {
   await worker.close();
   await rig.close();
   await redis.stop();
+});
+
+test('a Redis that knows less than the one before is told the rest: no hole in the timeline', async () => {
+  redis = await startRedis();
+  rig = new LiveRig(join(folder, 'behind'), redis.url);
+  await rig.start('low');
+  worker = await rig.worker();
+  const job = worker.job(1);
+  const publishing = rig.ring.publish(clip, 1);
+  await rig.until((entries) => entries.length >= 4);
+  const keys = [timelineKey(rig.content), timelineHeadKey(rig.content)];
+  for (const key of keys) await redis.command('COPY', key, `replica:${key}`);
+  await rig.until((entries) => entries.length >= 12);
+  // As a replica that takes the place of its master without the last of it.
+  const back = keys.flatMap((key) => [`redis.call('COPY', 'replica:${key}', '${key}', 'REPLACE')`]);
+  await redis.command('EVAL', back.join('\n'), '0');
+  await publishing;
+  rig.ring.end();
+  await job;
+  const [epoch, ...others] = await rig.published();
+  expect(others).toEqual([]);
+  const perSegment = Math.max(...(epoch?.entries.map(({ part }) => part) ?? [])) + 1;
+  const places = epoch?.entries.map(({ msn, part }) => msn * perSegment + part) ?? [];
+  expect(places).toEqual(places.map((_place, i) => i));
+  expect((await decode(epoch?.files.get(V) ?? '')).frames).toBe(270);
 });
 
 test.each([

@@ -124,10 +124,29 @@ describe('the fence', () => {
     const content = newId<ContentId>();
     await writer.seed(content, 1, []);
     await writer.append(content, entryAt(0));
-    await writer.seed(content, 2, [entryAt(9, 0, { term: 2 })]);
+    await writer.seed(content, 2, [entryAt(0, 0, { term: 2 })]);
     expect(await refusal(writer.append(content, entryAt(1)))).toBe('STALE_TERM');
     expect(await writer.head(content)).toEqual({ term: 2, epoch: 0, msn: 0, part: 0 });
     await writer.append(content, entryAt(1, 0, { term: 2 }));
+    const held = await redis.client.xRange(timelineKey(content), '-', '+');
+    expect(held.map(({ fields }) => (JSON.parse(fields['e'] ?? '') as TimelineEntry).term)).toEqual([1, 2]);
+  });
+  test('a Redis that knows less than the writer is given the rest before it goes on', async () => {
+    const content = newId<ContentId>();
+    const held = [entryAt(0), entryAt(1, 3)];
+    await writer.seed(content, 1, held);
+    const lost = [entryAt(1, 4), entryAt(2), entryAt(10, 12)];
+    const known = [...held, ...lost];
+    expect(await refusal(writer.append(content, entryAt(11), known.at(-1)))).toBe('UNSEEDED');
+    expect(await refusal(writer.append(content, entryAt(1, 5, { epoch: 1 }), known.at(-1)))).toBe('UNSEEDED');
+    await writer.seed(content, 1, known);
+    expect(await writer.head(content)).toEqual({ term: 1, epoch: 0, msn: 10, part: 12 });
+    expect(await refusal(writer.append(content, entryAt(10, 12), known.at(-1)))).toBe('STEP_BACK');
+    expect(await refusal(writer.append(content, entryAt(11), known.at(-1)))).toBe('ACCEPTED');
+    // One that knows more, because another worker wrote there, takes it all the same.
+    expect(await refusal(writer.append(content, entryAt(12), known.at(0)))).toBe('ACCEPTED');
+    const places = (await redis.client.xRange(timelineKey(content), '-', '+')).map(({ id }) => positionOf(id));
+    expect(names(places)).toEqual(names([...known, entryAt(11), entryAt(12)]));
   });
   test('after FLUSHALL the worker seeds from memory and goes on', async () => {
     const content = newId<ContentId>();
