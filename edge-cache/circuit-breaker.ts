@@ -57,11 +57,16 @@ export class CircuitBreaker {
   succeeded(): void {
     this.#good.add();
     if (this.state === 'closed') return;
+    this.reset();
+    this.#good.add();
+  }
+
+  /** The origin is another process now: what was counted says nothing about it. */
+  reset(): void {
     this.#good.clear();
     this.#bad.clear();
-    this.#good.add();
     this.#openings = 0;
-    this.#become('closed');
+    if (this.#state !== 'closed') this.#become('closed');
   }
 
   failed(): void {
@@ -74,7 +79,7 @@ export class CircuitBreaker {
     if (hasTrialFailed || isTooMany) this.#open();
   }
 
-  /** Something else says that the origin is back: the next request may try. */
+  /** Something else says that the origin answers: the next request may try. */
   tryNow(): void {
     if (this.state === 'open') this.#become('half-open');
   }

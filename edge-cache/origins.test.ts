@@ -212,17 +212,29 @@ describe('circuits', () => {
     expect(world.pool.pick(NONE)).toBe(A);
   });
 
-  it('are tried at once when health checks find the origin back', async () => {
+  it('are tried at once when a health check is good after refused connections', async () => {
+    const world = poolOver(createRoundRobin());
+    world.list([A]);
+    world.pool.refresh();
+    fail(world, A, 20, true);
+    expect(world.pool.pick(NONE)).toBeNull();
+    await world.check();
+    expect([world.pool.pick(NONE), world.pool.pick(NONE)]).toEqual([A, null]);
+  });
+
+  it('are closed when health checks had taken the origin out and take it back', async () => {
     const world = poolOver(createRoundRobin());
     world.list([A]);
     world.dead.add(A);
     await world.check();
     await world.check();
-    fail(world, A, 20, true);
+    fail(world, A, 20);
     expect(world.pool.pick(NONE)).toBeNull();
     world.dead.clear();
     await world.check();
-    expect(world.pool.pick(NONE)).toBe(A);
+    expect([world.pool.pick(NONE), world.pool.pick(NONE)]).toEqual([A, A]);
+    fail(world, A, 19);
+    expect(world.pool.states().up).toBe(1);
   });
 });
 

@@ -276,16 +276,18 @@ export class OriginPool implements Component {
     const isIn = this.#isIn(origin);
     if (!isIn) origin.out.abort();
     else if (origin.out.signal.aborted) origin.out = outSignal();
-    // What failed before it was away was most likely another process.
-    if (isIn && !wasIn) this.#outliers.forget(origin.url);
     const isHere = isIn && !origin.isSuspect;
-    if (isHere && !wasHere) this.#cameBack(origin);
+    if (isHere && !wasHere) this.#cameBack(origin, !wasIn);
     if (isHere !== wasHere) this.#parts.log.info(isHere ? 'origin answers' : 'origin is out', { origin: origin.url });
   }
 
-  #cameBack(origin: Origin): void {
+  /** @param isNew it was out: what failed before then was most likely another process */
+  #cameBack(origin: Origin, isNew: boolean): void {
     origin.backMs = this.#parts.now();
-    origin.circuit.tryNow();
+    if (isNew) {
+      origin.circuit.reset();
+      this.#outliers.forget(origin.url);
+    } else origin.circuit.tryNow();
   }
 
   async #answers(url: string, signal: AbortSignal): Promise<boolean> {
