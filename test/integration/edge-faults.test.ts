@@ -66,10 +66,20 @@ describe('an origin that answers every request with', () => {
 });
 
 describe('an origin that', () => {
+  it('breaks off in every body is followed by the other one, byte for byte', async () => {
+    faulty.intercept(() => {
+      faulty.cutNextAfter(100_000);
+      return false;
+    });
+    await readAll();
+    expect(await edge.metric('headwater_edge_fill_resumes_total')).toBeGreaterThan(0);
+  });
+
   it('keeps silent is left alone after its first requests', async () => {
     faulty.intercept(() => true);
     expect(await readAll()).toBeLessThan(4_500);
-    expect(edge.side.origins.states().ejected).toBe(1);
+    expect(await edge.metric('headwater_edge_origins{state="ejected"}')).toBe(1);
+    expect(await edge.metric('headwater_edge_origin_ejections_total')).toBe(1);
     expect(await readAll(AT_ONCE)).toBeLessThan(1_000);
   });
 
