@@ -1,46 +1,16 @@
 // Distribution of 1,000 requests, also when an origin leaves and comes back. Through the pool, as requests do it.
-import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { UpstreamFailed } from '../platform/runtime/http-client.ts';
-import { silentLogger } from '../platform/runtime/log.ts';
-import { createRandom, createRoundRobin, type Selector, strategies } from './balancer.ts';
-import { OriginPool } from './origins.ts';
+import { A, B, C, type PoolWorld, poolOver } from '../test/support/pool-world.ts';
+import { seeded } from '../test/support/seeded.ts';
+import { type Candidate, createRandom, createRoundRobin, type PickFor, strategies } from './balancer.ts';
 
-const [A, B, C] = ['http://a:1', 'http://b:1', 'http://c:1'];
 const NONE: ReadonlySet<string> = new Set();
-
-function poolOver(selector: Selector) {
-  const dead = new Set<string>();
-  let listed = [C, A, B];
-  let nowMs = 0;
-  const pool = new OriginPool({
-    source: { urls: () => listed },
-    selector,
-    http: {
-      async request(origin) {
-        if (dead.has(origin)) throw new UpstreamFailed('refused', origin);
-        return { status: 200, headers: {}, body: Readable.from([Buffer.from('ok')]) };
-      },
-      close: async () => undefined,
-    },
-    log: silentLogger,
-    now: () => nowMs,
-  });
-  return {
-    pool,
-    dead,
-    list: (urls: string[]) => {
-      listed = urls;
-    },
-    pass: (ms: number) => {
-      nowMs += ms;
-    },
-    check: () => pool.check(new AbortController().signal),
-  };
-}
+const idle = (...urls: string[]): Candidate[] => urls.map((url) => ({ url, weight: 1, active: 0 }));
+const first: PickFor = { isRetry: false, key: '/object', client: '192.0.2.1' };
+const retry: PickFor = { ...first, isRetry: true };
 
 /** Sends `count` requests; a dead origin's are tried again elsewhere, as upstream.ts does. Answers served per origin. */
-function send(world: ReturnType<typeof poolOver>, count: number): Record<string, number> {
+function send(world: PoolWorld, count: number): Record<string, number> {
   const served: Record<string, number> = {};
   for (let i = 0; i < count; i += 1) {
     const tried = new Set<string>();
@@ -59,17 +29,6 @@ function send(world: ReturnType<typeof poolOver>, count: number): Record<string,
 
 const spread = (served: Record<string, number>): number =>
   Math.max(...Object.values(served)) - Math.min(...Object.values(served));
-
-/** A known sequence in place of chance (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 describe('round-robin', () => {
   it('gives 1,000 requests in equal shares', () => {
@@ -111,13 +70,13 @@ describe('round-robin', () => {
 
   it('spreads first tries evenly though one of two origins fails every time', () => {
     const selector = createRoundRobin();
-    const first: Record<string, number> = {};
+    const served: Record<string, number> = {};
     for (let i = 0; i < 1_000; i += 1) {
-      const origin = selector.pick([A, B], false) ?? '';
-      first[origin] = (first[origin] ?? 0) + 1;
-      if (origin === A) selector.pick([B], true);
+      const origin = selector.pick(idle(A, B), first) ?? '';
+      served[origin] = (served[origin] ?? 0) + 1;
+      if (origin === A) selector.pick(idle(B), retry);
     }
-    expect(first).toEqual({ [A]: 500, [B]: 500 });
+    expect(served).toEqual({ [A]: 500, [B]: 500 });
   });
 });
 
@@ -143,7 +102,7 @@ describe('random', () => {
 
   it('does not repeat a turn', () => {
     const selector = createRandom(seeded(1));
-    const picks = Array.from({ length: 60 }, () => selector.pick([A, B, C], false));
+    const picks = Array.from({ length: 60 }, () => selector.pick(idle(A, B, C), first));
     expect(picks.slice(0, 30)).not.toEqual(picks.slice(30));
     expect(picks.some((pick, i) => pick === picks[i + 1])).toBe(true);
   });
@@ -151,8 +110,8 @@ describe('random', () => {
 
 describe('every strategy', () => {
   it.each(Object.entries(strategies))('%s answers null without candidates and the one there is', (_name, create) => {
-    expect(create().pick([], false)).toBeNull();
-    expect(create().pick([A], true)).toBe(A);
+    expect(create().pick([], first)).toBeNull();
+    expect(create().pick(idle(A), retry)).toBe(A);
   });
 });
 

@@ -3,6 +3,7 @@ import { type Settings, variableOf } from '../platform/contract/settings.ts';
 import { SettingsInvalid } from '../platform/runtime/errors.ts';
 import { advertisedHostOf, internalSecretOf } from '../platform/runtime/role-settings.ts';
 import type { Strategy } from './balancer.ts';
+import type { OriginTuning } from './origins.ts';
 
 export type EdgeConfig = {
   /** 0 takes a free one. */
@@ -22,12 +23,15 @@ export type EdgeConfig = {
   /** Static list of origins; empty: the registry's. */
   origins: string[];
   strategy: Strategy;
+  /** By address; an origin that is not named weighs 1. */
+  originWeights: ReadonlyMap<string, number>;
+  originTuning: OriginTuning;
   memoryBytes: number;
 };
 
 /**
  * Picks the edge's config.
- * @throws SettingsInvalid when the secret between roles is missing, or a TLS port has no certificate
+ * @throws SettingsInvalid when the secret between roles is missing, a TLS port has no certificate, or an origin could never be in
  */
 export function pickEdgeConfig(settings: Settings): EdgeConfig {
   return {
@@ -42,8 +46,17 @@ export function pickEdgeConfig(settings: Settings): EdgeConfig {
     internalSecret: internalSecretOf(settings),
     origins: settings.ORIGINS,
     strategy: settings.EDGE_STRATEGY,
+    originWeights: new Map(Object.entries(settings.EDGE_ORIGIN_WEIGHTS)),
+    originTuning: tuningOf(settings),
     memoryBytes: settings.EDGE_MEMORY_BYTES,
   };
+}
+
+function tuningOf(settings: Settings): OriginTuning {
+  const { EDGE_PROBE_WINDOW: window, EDGE_PROBE_THRESHOLD: threshold } = settings;
+  const message = `must not be above ${variableOf('EDGE_PROBE_WINDOW')} (${window})`;
+  if (threshold > window) throw new SettingsInvalid([{ variable: variableOf('EDGE_PROBE_THRESHOLD'), message }]);
+  return { slowStartMs: settings.EDGE_SLOW_START_MS, probes: { window, threshold } };
 }
 
 function tlsOf({ EDGE_TLS_PORTS, TLS_CERT: cert, TLS_KEY: key }: Settings): EdgeConfig['tls'] {

@@ -151,7 +151,7 @@ async function parseAndKey(parts: EngineParts, x: Exchange): Promise<EdgeAnswer 
   // Tokens come with signed playback: until then no grant but the public one is ever right.
   if ('grant' in route && route.grant !== PUBLIC_GRANT) return notFound(request);
   x.kind = route.kind;
-  x.wanted = wantedOf(route, directives, x.requestId);
+  x.wanted = wantedOf(route, directives, x.requestId, request.client);
   countViewer(parts, request, route, viewer);
   return null;
 }

@@ -27,6 +27,8 @@ export type Wanted = {
   /** Path with query at the origin. */
   path: string;
   requestId: string;
+  /** Address of the viewer who asks. */
+  client: string;
   /** Place in the stream that a media playlist is asked for; null: as it is now. */
   asked: Asked | null;
   /** Stale object under the same key, to be revalidated. */
@@ -34,11 +36,12 @@ export type Wanted = {
 };
 
 /** What a request asks for. */
-export const wantedOf = (route: ViewerRoute, directives: Directives, requestId: string): Wanted => ({
+export const wantedOf = (route: ViewerRoute, directives: Directives, requestId: string, client: string): Wanted => ({
   key: cacheKeyOf(route, directives),
   route,
   path: originPathOf(route, directives),
   requestId,
+  client,
   asked: askedOf(directives),
   held: null,
 });
@@ -205,6 +208,7 @@ export class Fills {
       kind: wanted.route.kind,
       path: wanted.path,
       requestId: wanted.requestId,
+      client: wanted.client,
       ifNoneMatch: range === null ? (wanted.held?.etag ?? null) : null,
       range,
       hold,

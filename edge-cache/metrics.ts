@@ -28,7 +28,32 @@ export type EdgeMetrics = {
   coalesced: CounterMetric;
   prefetches: CounterMetric;
   sessionsClosed: CounterMetric;
+  hedges: CounterMetric;
+  retriesRefused: CounterMetric;
 };
+
+/** What the pool of origins decides. */
+export type OriginMetrics = {
+  picks: CounterMetric;
+  ejections: CounterMetric;
+  circuits: CounterMetric;
+  probes: CounterMetric;
+};
+
+/** @param states number of origins by state, called at each scrape */
+export function createOriginMetrics(metrics: Metrics, states: () => Record<string, number>): OriginMetrics {
+  metrics.gauge('headwater_edge_origins', 'Origins by state: up, failed, ejected, open', ['state'], (gauge) => {
+    for (const [state, count] of Object.entries(states())) gauge.set(count, { state });
+  });
+  return {
+    picks: metrics.counter('headwater_edge_origin_picks_total', 'Choices of an origin: sound, last_resort, none', [
+      'choice',
+    ]),
+    ejections: metrics.counter('headwater_edge_origin_ejections_total', 'Origins left alone after failures in a row'),
+    circuits: metrics.counter('headwater_edge_origin_circuit_changes_total', "Changes of an origin's circuit", ['to']),
+    probes: metrics.counter('headwater_edge_origin_probes_total', 'Health checks of origins', ['result']),
+  };
+}
 
 /** @param gauges called at each scrape */
 export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMetrics {
@@ -74,6 +99,16 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
     sessionsClosed: metrics.counter(
       'headwater_edge_http2_sessions_closed_total',
       'HTTP/2 sessions that this edge ended',
+      ['reason'],
+    ),
+    hedges: metrics.counter(
+      'headwater_edge_hedges_total',
+      'Late requests that a second origin was asked for: won, lost, failed; refused by the retry budget; skipped, this process being busy',
+      ['outcome'],
+    ),
+    retriesRefused: metrics.counter(
+      'headwater_edge_upstream_retries_refused_total',
+      'Requests that failed because the retry budget was spent',
       ['reason'],
     ),
   };

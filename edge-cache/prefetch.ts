@@ -26,11 +26,11 @@ export class Prefetches {
    * Looks at a text on its way to viewers. Playlists come only because viewers ask, so what nobody watches is never fetched ahead;
    * each hint is followed once, and forgotten with its fill: a hint that proves wrong (404) leaves nothing behind.
    */
-  saw({ route, requestId }: Wanted, body: Buffer): void {
+  saw({ route, requestId, client }: Wanted, body: Buffer): void {
     if (route.kind !== 'media-playlist') return;
     const part = hintedPart(route, body);
     if (part === null || isFinished(body)) return;
-    const wanted = wantedOf(part, NO_DIRECTIVES, requestId);
+    const wanted = wantedOf(part, NO_DIRECTIVES, requestId, client);
     const { fills, store, metrics } = this.#parts;
     if (store.has(wanted.key) || fills.has(wanted.key)) return;
     if (this.#running >= MAX_PREFETCHES) {

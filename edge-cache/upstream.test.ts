@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { UpstreamResponse } from '../platform/runtime/http-client.ts';
 import { A, B, failed, ok, upstreamWorld as world } from '../test/support/upstream-world.ts';
-import { limits } from './upstream.ts';
+import { limits } from './request-clock.ts';
 
 describe('a request to the origins', () => {
   it.each([

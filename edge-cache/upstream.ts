@@ -3,31 +3,31 @@ import { headers as names } from '../platform/contract/routes.ts';
 import { messageOf } from '../platform/runtime/errors.ts';
 import { type HttpClient, UpstreamFailed, type UpstreamResponse } from '../platform/runtime/http-client.ts';
 import { backoffMs } from '../platform/runtime/waits.ts';
+import { watchOver } from './attempt-watch.ts';
 import { type RouteKind, rules } from './cache-policy.ts';
 import { BodyTooLarge, OriginsBehind, OriginsUnavailable, StreamUnavailable } from './errors.ts';
 import type { FailureLog } from './failure-log.ts';
+import { AnswerTimes, hedged } from './hedge.ts';
 import type { Headers } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import type { OriginPool } from './origins.ts';
+import { clockOf } from './request-clock.ts';
+import { RetryBudget } from './retry-budget.ts';
 
-export const limits = {
-  /** One request with all its retries, until the head of the answer. Unit: ms. */
-  totalMs: 8_000,
-  /** No new round over the origins begins later than this: long enough for a restart under the supervisor. Unit: ms. */
-  roundsMs: 3_000,
-  /** Between two reads of a body. Unit: ms. */
-  idleMs: 2_000,
-  /** What every origin that keeps up has already is given this long by an origin that seems to wait for it. Unit: ms. */
-  dueMs: 1_000,
-  /** Body of an answer that is not 200, bytes. */
-  smallBodyBytes: 65_536,
-} as const;
+/** Between two reads of a body. Unit: ms. */
+const IDLE_MS = 2_000;
+/** A timer later than this says something about this process. Unit: ms. */
+const LAG_MS = 20;
+/** Body of an answer that is not 200. */
+const SMALL_BODY_BYTES = 65_536;
 
 export type OriginRequest = {
   kind: RouteKind;
   /** Path with query, made of parsed ids. */
   path: string;
   requestId: string;
+  /** Address of the viewer who caused it. */
+  client: string;
   ifNoneMatch: string | null;
   /** First byte wanted and the last one; asks for 206. */
   range: { from: number; to: number } | null;
@@ -70,7 +70,7 @@ export interface Upstream {
 }
 
 export type UpstreamParts = {
-  pool: Pick<OriginPool, 'pick' | 'succeeded' | 'failed' | 'whenOut'>;
+  pool: Pick<OriginPool, 'pick' | 'spare' | 'began' | 'succeeded' | 'failed' | 'isSound' | 'downMs' | 'whenOut'>;
   http: Pick<HttpClient, 'request'>;
   /** Connections of their own for requests that origins hold back: those waiting must not delay the others. */
   held: Pick<HttpClient, 'request'>;
@@ -95,91 +95,174 @@ type Reason =
   | 'mismatch'
   | 'body';
 type Attempt = { answer: OriginAnswer } | { failed: Reason; detail: string };
+type Tried = { origin: string; outcome: Attempt; ms: number };
 
 /** What concerns one stream or one object says nothing about the origin's health. */
 const HARMLESS: ReadonlySet<Reason> = new Set(['stream', 'held', 'behind', 'doubt', 'mismatch']);
 /** Not worth a line in the log: they are part of a live stream's life. */
 const QUIET: ReadonlySet<Reason> = new Set(['stream', 'held', 'doubt']);
+/** The origin has worked for these: to ask again may be too much for it. */
+const COSTLY: ReadonlySet<Reason> = new Set(['timeout', 'status', 'other', 'body']);
+
+/** What all requests of one edge share. */
+type Shared = UpstreamParts & { budget: RetryBudget; times: AnswerTimes };
+/** How one request stands. */
+type Course = {
+  clock: ReturnType<typeof clockOf>;
+  tried: Set<string>;
+  /** Why the origins of this round failed. */
+  reasons: Set<Reason>;
+  last: string;
+  tries: number;
+};
 
 export function createUpstream(parts: UpstreamParts): Upstream {
-  const { pool, metrics, failures, now } = parts;
-
-  /** Counts one failed try and tells the pool what it means for the origin. */
-  const note = (origin: string, reason: Reason, detail: string, request: Pick<OriginRequest, 'kind'>): void => {
-    metrics.upstreamRequests.add({ kind: request.kind, outcome: reason });
-    if (HARMLESS.has(reason)) pool.succeeded(origin);
-    else pool.failed(origin, reason === 'refused' || reason === 'reset');
-    if (!QUIET.has(reason)) failures.warn('origin failed a request', { origin, reason, detail });
-  };
-
+  const shared: Shared = { ...parts, budget: new RetryBudget(parts.now), times: new AnswerTimes() };
   return {
-    broke: (kind, origin, thrown) => note(origin, reasonOf(thrown, 'body'), messageOf(thrown), { kind }),
-    async fetch(request, signal) {
-      const clock = clockOf(request, now);
-      const tried = new Set<string>();
-      const reasons = new Set<Reason>();
-      let last = 'no origin is known';
-      let tries = 0;
-      for (let round = 0; ; ) {
-        const leftMs = clock.leftMs();
-        const origin = leftMs > 0 ? pool.pick(tried) : null;
-        if (origin === null) {
-          endRounds(reasons);
-          if (clock.isOver()) throw reasons.has('held') ? new StreamUnavailable() : new OriginsUnavailable(last);
-          await parts.wait(backoffMs(round, 100, 300), signal);
-          signal.throwIfAborted();
-          round += 1;
-          tried.clear();
-          reasons.clear();
-          continue;
-        }
-        const outcome = await attempt(parts, origin, request, firstByteMs(request, tries, leftMs), signal);
-        if ('answer' in outcome) {
-          pool.succeeded(origin);
-          metrics.upstreamRequests.add({ kind: request.kind, outcome: outcomeOf(outcome.answer.status) });
-          return outcome.answer;
-        }
-        clock.failed();
-        tries += 1;
-        note(origin, outcome.failed, outcome.detail, request);
-        metrics.upstreamRetries.add({ reason: outcome.failed });
-        tried.add(origin);
-        const isSecondOpinion = reasons.has('stream') && (outcome.failed === 'stream' || outcome.failed === 'held');
-        if (isSecondOpinion) throw new StreamUnavailable();
-        reasons.add(outcome.failed);
-        last = outcome.detail;
-      }
-    },
+    broke: (kind, origin, thrown) => note(shared, kind, origin, reasonOf(thrown, 'body'), messageOf(thrown)),
+    fetch: (request, signal) => fetchFrom(shared, request, signal),
   };
 }
 
-/** How long one request may go on: in all, and with new rounds over the origins. */
-function clockOf(request: OriginRequest, now: () => number) {
+async function fetchFrom(shared: Shared, request: OriginRequest, signal: AbortSignal): Promise<OriginAnswer> {
+  const { pool, budget, now } = shared;
+  const course: Course = {
+    clock: clockOf(request.hold, rules[request.kind].firstByteMs, now, pool.downMs()),
+    tried: new Set(),
+    reasons: new Set(),
+    last: 'no origin is known',
+    tries: 0,
+  };
+  budget.began();
+  for (let round = 0; ; ) {
+    const origin = course.clock.leftMs() > 0 ? pool.pick(course.tried, pickedFor(request)) : null;
+    if (origin === null) {
+      endRounds(course);
+      await shared.wait(backoffMs(round, 100, 300), signal);
+      signal.throwIfAborted();
+      round += 1;
+      course.tried.clear();
+      course.reasons.clear();
+      continue;
+    }
+    const results = await tryOrigin(shared, course, origin, request, signal);
+    for (const { origin: from, outcome } of results)
+      if ('failed' in outcome) note(shared, request.kind, from, outcome.failed, outcome.detail);
+    for (const tried of results)
+      if ('answer' in tried.outcome) return accepted(shared, request, tried, tried.outcome.answer);
+    for (const { origin: from, outcome } of results)
+      if ('failed' in outcome) judge(shared, course, from, outcome.failed, outcome.detail);
+  }
+}
+
+const pickedFor = ({ path, client }: OriginRequest) => ({ key: path, client });
+
+/** One origin; and when it is later than nearly all answers are, another one beside it. @returns what came, an answer last */
+async function tryOrigin(
+  shared: Shared,
+  course: Course,
+  origin: string,
+  request: OriginRequest,
+  signal: AbortSignal,
+): Promise<Tried[]> {
+  const { pool, budget, times, metrics, now } = shared;
+  const run =
+    (from: string) =>
+    async (own: AbortSignal): Promise<Tried> => {
+      const fromMs = now();
+      const outcome = await attempt(shared, from, request, course.clock.firstByteMs(course.tries), own);
+      // It was not given the time to hold anything back.
+      if ('failed' in outcome && outcome.failed === 'held' && course.clock.isOutage) outcome.failed = 'timeout';
+      return { origin: from, outcome, ms: now() - fromMs };
+    };
+  // Held requests are late by intent, and the rest of a broken body is late already.
+  const mayHedge = request.hold === null && request.range === null && course.tries === 0;
+  const lateMs = mayHedge ? times.lateMs(request.kind) : null;
+  if (lateMs === null || lateMs >= course.clock.firstByteMs(0)) return [await run(origin)(signal)];
   const startedMs = now();
-  const totalMs = request.hold?.ms ?? limits.totalMs;
-  // A held request may wait for seconds before its origin dies: its rounds begin then.
-  let roundsFromMs = request.hold === null ? startedMs : null;
-  const leftMs = (): number => totalMs - (now() - startedMs);
-  return {
-    leftMs,
-    failed: (): void => {
-      roundsFromMs ??= now();
+  const hedge: { origin: string | null } = { origin: null };
+  const results = await hedged<Tried>({
+    first: run(origin),
+    second() {
+      const spare = pool.spare(new Set([...course.tried, origin]), pickedFor(request));
+      if (spare === null) return null;
+      // A timer that comes late itself says that this process is busy, and the answer may be here unread.
+      const refusal = now() - startedMs > lateMs + LAG_MS ? 'skipped' : budget.take() ? null : 'refused';
+      if (refusal !== null) {
+        metrics.hedges.add({ outcome: refusal });
+        return null;
+      }
+      hedge.origin = spare;
+      return run(spare);
     },
-    isOver: (): boolean => leftMs() <= 0 || now() - (roundsFromMs ?? startedMs) >= limits.roundsMs,
-  };
+    isGood: ({ outcome }) => 'answer' in outcome,
+    isOpen: ({ outcome }) => 'answer' in outcome && !Buffer.isBuffer(outcome.answer.body),
+    drop: ({ outcome }) => void ('answer' in outcome && drop(outcome.answer)),
+    late: (ended) => shared.wait(lateMs, ended),
+    signal,
+  });
+  if (hedge.origin === null) return results;
+  const winner = results.find(({ outcome }) => 'answer' in outcome)?.origin ?? null;
+  metrics.hedges.add({ outcome: winner === null ? 'failed' : winner === origin ? 'lost' : 'won' });
+  // An overtaken request counts with the time it had: else hedges would make the observed times shorter and shorter.
+  if (!results.some((result) => result.origin === origin)) times.add(request.kind, origin, now() - startedMs);
+  return results;
 }
 
-function firstByteMs({ hold, kind }: OriginRequest, tries: number, leftMs: number): number {
-  if (hold === null) return Math.min(leftMs, rules[kind].firstByteMs);
-  return hold.isDue && tries === 0 ? Math.min(leftMs, limits.dueMs) : leftMs;
+function accepted(
+  shared: Shared,
+  { kind, hold }: OriginRequest,
+  { origin, ms }: Tried,
+  answer: OriginAnswer,
+): OriginAnswer {
+  shared.pool.succeeded(origin);
+  if (hold === null) shared.times.add(kind, origin, ms);
+  shared.metrics.upstreamRequests.add({ kind, outcome: outcomeOf(answer.status) });
+  return answer;
 }
 
-/** All origins of a round have spoken: when waiting cannot help, the request ends here. */
-function endRounds(reasons: ReadonlySet<Reason>): void {
+/** Counts one failed try and tells the pool what it means for the origin. */
+function note(
+  { metrics, pool, failures }: Shared,
+  kind: RouteKind,
+  origin: string,
+  reason: Reason,
+  detail: string,
+): void {
+  metrics.upstreamRequests.add({ kind, outcome: reason });
+  if (HARMLESS.has(reason)) pool.succeeded(origin);
+  else pool.failed(origin, reason === 'refused' || reason === 'reset');
+  if (!QUIET.has(reason)) failures.warn('origin failed a request', { origin, reason, detail });
+}
+
+/** Whether the request goes on after a failed try. */
+function judge(
+  { pool, budget, metrics }: Shared,
+  course: Course,
+  origin: string,
+  reason: Reason,
+  detail: string,
+): void {
+  course.clock.failed();
+  course.tries += 1;
+  course.tried.add(origin);
+  metrics.upstreamRetries.add({ reason });
+  if (course.reasons.has('stream') && (reason === 'stream' || reason === 'held')) throw new StreamUnavailable();
+  course.reasons.add(reason);
+  course.last = detail;
+  // Whoever leaves an origin that was just found to be bad must go somewhere, and there are only so many of them.
+  if (!COSTLY.has(reason) || !pool.isSound(origin) || budget.take()) return;
+  metrics.retriesRefused.add({ reason });
+  throw new OriginsUnavailable(`the retry budget is spent; ${detail}`);
+}
+
+/** All origins of a round have spoken: when waiting cannot help, or there is no time left, the request ends here. */
+function endRounds({ reasons, clock, last }: Course): void {
   const only = (reason: Reason) => reasons.size === 1 && reasons.has(reason);
   if (only('behind')) throw new OriginsBehind();
   if (only('stream')) throw new StreamUnavailable();
   if (only('mismatch')) throw new OriginsUnavailable('every origin has another object under this address');
+  if (clock.isOver()) throw reasons.has('held') ? new StreamUnavailable() : new OriginsUnavailable(last);
 }
 
 const outcomeOf = (status: number): string => (status === 304 ? 'not_modified' : status < 300 ? 'ok' : 'missing');
@@ -192,16 +275,18 @@ async function attempt(
   signal: AbortSignal,
 ): Promise<Attempt> {
   const isHeld = request.hold !== null;
-  const watch = isHeld ? untilOut(signal, parts.pool.whenOut(origin)) : { signal, end: () => undefined };
+  const watch = watchOver(signal, isHeld ? parts.pool.whenOut(origin) : null, limitMs);
+  const ended = parts.pool.began(origin);
   let isStreaming = false;
   try {
     const response = await (isHeld ? parts.held : parts.http).request(origin, {
       path: request.path,
       headers: headersOf(request, parts.internalSecret),
       firstByteMs: limitMs,
-      idleMs: limits.idleMs,
+      idleMs: IDLE_MS,
       signal: watch.signal,
     });
+    watch.answered();
     const refusal = refusalOf(request, response);
     if (refusal !== null) {
       discard(response.body);
@@ -211,40 +296,24 @@ async function attempt(
     const streamed = Buffer.isBuffer(answer.body) ? null : answer.body;
     const failed = request.refuses(answer.status, answer.headers, Buffer.isBuffer(answer.body) ? answer.body : null);
     isStreaming = failed === null && streamed !== null;
+    if (isStreaming) response.body.once('close', ended);
     if (failed === null) return { answer };
     streamed?.discard();
     return { failed, detail: `status ${response.status}` };
   } catch (thrown) {
     if (signal.aborted || thrown instanceof BodyTooLarge) throw thrown;
-    const reason = watch.signal.aborted ? 'timeout' : reasonOf(thrown, 'other');
-    return {
-      failed: isHeld && reason === 'timeout' && !watch.signal.aborted ? 'held' : reason,
-      detail: messageOf(thrown),
-    };
+    const reason = watch.ended() === null ? reasonOf(thrown, 'other') : 'timeout';
+    const isSilent = isHeld && reason === 'timeout' && watch.ended() !== 'out';
+    return { failed: isSilent ? 'held' : reason, detail: messageOf(thrown) };
   } finally {
     watch.end(isStreaming);
+    if (!isStreaming) ended();
   }
 }
 
-/**
- * Ends with the request, or as soon as health checks find the origin gone: nobody waits for a frozen process.
- * Its `end` lets go of both; a body that still streams goes on to end with the request.
- */
-function untilOut(signal: AbortSignal, out: AbortSignal): { signal: AbortSignal; end(isStreaming: boolean): void } {
-  // Not AbortSignal.any: it leaves something behind in the long-lived signal for each request.
-  const either = new AbortController();
-  const abort = () => either.abort();
-  for (const one of [signal, out]) {
-    if (one.aborted) abort();
-    else one.addEventListener('abort', abort, { once: true });
-  }
-  return {
-    signal: either.signal,
-    end(isStreaming) {
-      out.removeEventListener('abort', abort);
-      if (!isStreaming) signal.removeEventListener('abort', abort);
-    },
-  };
+/** An answer that nobody takes any more. */
+function drop({ body }: OriginAnswer): void {
+  if (!Buffer.isBuffer(body)) body.discard();
 }
 
 function discard(body: UpstreamResponse['body']): void {
@@ -278,7 +347,7 @@ async function answerOf(origin: string, request: OriginRequest, response: Upstre
   const length = lengthOf(headers);
   if (isBody && rule.isStreamed && length !== null)
     return { status, headers, origin, body: { stream: response.body, length, discard: () => discard(response.body) } };
-  const limit = isBody ? rule.maxBytes : limits.smallBodyBytes;
+  const limit = isBody ? rule.maxBytes : SMALL_BODY_BYTES;
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {

@@ -12,10 +12,10 @@ import { createH2Sessions, type H2Sessions } from './h2-listener.ts';
 import { healthAnswer } from './health.ts';
 import { LiveEdges } from './live-edges.ts';
 import { MemoryStore } from './memory-store.ts';
-import { createEdgeMetrics } from './metrics.ts';
+import { createEdgeMetrics, createOriginMetrics } from './metrics.ts';
 import { NegativeStore } from './negative-store.ts';
 import { createNodeListener } from './node-listener.ts';
-import { OriginPool, type OriginSource } from './origins.ts';
+import { OriginPool, type OriginSource, type OriginTuning } from './origins.ts';
 import { Pages } from './pages.ts';
 import { Prefetches } from './prefetch.ts';
 import { createUpstream } from './upstream.ts';
@@ -34,6 +34,7 @@ export type ViewerSideParts = {
   log: Logger;
   metrics: Metrics;
   selector: Selector;
+  tuning?: OriginTuning;
   internalSecret: string;
   memoryBytes: number;
   pagesFolder: string;
@@ -63,7 +64,12 @@ export type ViewerSide = {
 /** Builds the viewer side; opens nothing. */
 export function createViewerSide(parts: ViewerSideParts): ViewerSide {
   const { now, log } = parts;
-  const pool = new OriginPool({ source: parts.origins, selector: parts.selector, http: parts.http, log, now });
+  const { selector, http, origins: source, tuning } = parts;
+  const metrics = createOriginMetrics(parts.metrics, () => pool.states());
+  const pool: OriginPool = new OriginPool({
+    ...{ source, selector, http, log, metrics, now },
+    ...(tuning === undefined ? {} : { tuning }),
+  });
   const pages = new Pages(parts.pagesFolder, parts.edges);
   const readiness = () => [
     ...(parts.isDraining() ? ['this edge is draining'] : []),

@@ -27,6 +27,18 @@ const addresses = z
   .default('')
   .transform((text) => listOf(text, (item) => item.trim().replace(/\/+$/, '')))
   .pipe(z.array(z.url({ protocol: /^https?$/ })).max(256));
+const weights = z
+  .string()
+  .default('')
+  .transform((text) =>
+    Object.fromEntries(
+      listOf(text, (item) => item.trim()).map((item) => {
+        const at = item.lastIndexOf('=');
+        return [item.slice(0, at).replace(/\/+$/, ''), item.slice(at + 1)];
+      }),
+    ),
+  )
+  .pipe(z.record(z.url({ protocol: /^https?$/ }), z.coerce.number<string>().min(0.01).max(1_000)));
 const optionalText = z
   .string()
   .optional()
@@ -173,8 +185,24 @@ export const settings = {
     text: 'How far viewers can rewind a live broadcast, unless its stream says otherwise. Seconds.',
   },
   EDGE_STRATEGY: {
-    schema: z.enum(['round-robin', 'random']).default('round-robin'),
-    text: 'How an edge spreads requests over origins.',
+    schema: z.enum(['round-robin', 'random', 'least-connections', 'ip-hash', 'consistent-hash']).default('round-robin'),
+    text: 'How an edge spreads requests over origins. `random`: the less busy one of two drawn. `consistent-hash`: by object, at most 1.25 times an even share.',
+  },
+  EDGE_ORIGIN_WEIGHTS: {
+    schema: weights,
+    text: 'Shares of the load by origin, `http://host:port=3,http://host:port=0.5`; an origin that is not named has 1.',
+  },
+  EDGE_SLOW_START_MS: {
+    schema: count(0, 600_000, 10_000),
+    text: 'Time in which an origin that comes in or comes back takes up its share of the load. 0: at once. Milliseconds.',
+  },
+  EDGE_PROBE_WINDOW: {
+    schema: count(1, 64, 2),
+    text: 'Number of health checks, one a second, by which an edge judges an origin.',
+  },
+  EDGE_PROBE_THRESHOLD: {
+    schema: count(1, 64, 1),
+    text: 'Good ones among the last EDGE_PROBE_WINDOW health checks that keep an origin in.',
   },
   EDGE_MEMORY_BYTES: {
     schema: count(1_000_000, Number.MAX_SAFE_INTEGER, 512 * 1024 ** 2),

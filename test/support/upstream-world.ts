@@ -25,12 +25,24 @@ export type UpstreamWorld = {
   /** Verdicts on origins, in order: `http://a ok`, `http://a dead`. */
   health: string[];
   retries: string[];
+  /** Reasons of retries that the budget did not pay for. */
+  refused: string[];
+  /** Outcomes of hedges. */
+  hedges: string[];
+  /** Requests under way at the origins. */
+  under(): number;
   /** Unit: ms. */
   now(): number;
   /** Moves the clock. Unit: ms. */
   pass(ms: number): void;
   /** Health checks take the origin out. */
   takeOut(origin: string): void;
+  /** The pool does not think well of it any more. */
+  distrust(origin: string): void;
+  /** No origin has been thought well for so long. Unit: ms. */
+  beDown(ms: number): void;
+  /** Waits end later than they should. Unit: ms. */
+  lag(ms: number): void;
   /** The request is no longer wanted. */
   end(): void;
 };
@@ -48,10 +60,18 @@ export function upstreamWorld(
   const asked: Try[] = [];
   const health: string[] = [];
   const retries: string[] = [];
+  const refused: string[] = [];
+  const hedges: string[] = [];
+  const distrusted = new Set<string>();
+  let downMs = 0;
+  let under = 0;
+  let lagMs = 0;
   const out = new Map([A, B].map((url) => [url, new AbortController()]));
   const metrics: EdgeMetrics = {
     ...unseenMetrics(),
     upstreamRetries: { add: (labels = {}) => void retries.push(labels['reason'] ?? '') },
+    retriesRefused: { add: (labels = {}) => void refused.push(labels['reason'] ?? '') },
+    hedges: { add: (labels = {}) => void hedges.push(labels['outcome'] ?? '') },
   };
   const client = (isHeld: boolean) => ({
     async request(origin: string, request: UpstreamRequest) {
@@ -67,6 +87,15 @@ export function upstreamWorld(
   const upstream = createUpstream({
     pool: {
       pick: (tried) => [A, B].find((url) => !tried.has(url)) ?? null,
+      spare: (busy) => [A, B].find((url) => !busy.has(url)) ?? null,
+      began: () => {
+        under += 1;
+        return () => {
+          under -= 1;
+        };
+      },
+      isSound: (url) => !distrusted.has(url),
+      downMs: () => downMs,
       succeeded: (url) => void health.push(`${url} ok`),
       failed: (url, isDead) => void health.push(`${url} ${isDead ? 'dead' : 'failed'}`),
       whenOut: (url) => out.get(url)?.signal ?? ending.signal,
@@ -78,7 +107,7 @@ export function upstreamWorld(
     internalSecret: 'secret',
     now: () => nowMs,
     wait: async (ms) => {
-      nowMs += ms;
+      nowMs += ms + lagMs;
     },
   });
   const fetch = (request: Partial<OriginRequest> = {}) =>
@@ -87,6 +116,7 @@ export function upstreamWorld(
         kind: 'master',
         path: '/x.m3u8',
         requestId: 'request-id',
+        client: '192.0.2.1',
         ifNoneMatch: null,
         range: null,
         hold: null,
@@ -100,11 +130,21 @@ export function upstreamWorld(
     asked,
     health,
     retries,
+    refused,
+    hedges,
+    under: () => under,
     now: () => nowMs,
     pass: (ms) => {
       nowMs += ms;
     },
     takeOut: (origin) => out.get(origin)?.abort(),
+    distrust: (origin) => void distrusted.add(origin),
+    beDown: (ms) => {
+      downMs = ms;
+    },
+    lag: (ms) => {
+      lagMs = ms;
+    },
     end: () => ending.abort(),
   };
 }
