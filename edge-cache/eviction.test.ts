@@ -57,6 +57,15 @@ describe('what leaves first', () => {
   });
 });
 
+describe('a choice', () => {
+  it('is made within a thousand turns though everything be in use', () => {
+    const order = new EvictionOrder<null>(10_000);
+    for (let i = 0; i < 5_000; i += 1) order.add(`k${i}`, null, 1, true);
+    for (let i = 0; i < 5_000; i += 1) order.get(`k${i}`);
+    expect(order.evict()?.key).toBe('k1000');
+  });
+});
+
 describe('bytes', () => {
   it('are counted once when an object is replaced, and given back when it goes', () => {
     const order = new EvictionOrder<string>(100);

@@ -6,6 +6,8 @@
 const SMALL_SHARE = 0.1;
 /** Uses beyond this count no more: each is worth one more turn in the main queue. */
 const MOST_USES = 3;
+/** Objects passed over for one that gives way: a pause of every viewer is worse than a poor choice. */
+const MOST_TURNS = 1_000;
 /** Most keys remembered of what left the small queue; also limited to the bytes of a whole cache. */
 const MOST_GHOSTS = 65_536;
 
@@ -145,7 +147,7 @@ export class EvictionOrder<V> {
 
   /** Takes out the object that is missed least. null: there is none. */
   evict(): { key: string; value: V } | null {
-    for (;;) {
+    for (let turn = 0; ; turn += 1) {
       const { oldest: newcomer } = this.#small;
       const { oldest: settled } = this.#main;
       // The newest of all stays until the next one comes, though it be larger than the share.
@@ -158,7 +160,7 @@ export class EvictionOrder<V> {
         }
         this.#settle(newcomer, 0);
       } else if (settled !== null) {
-        if (settled.uses === 0) {
+        if (settled.uses === 0 || turn >= MOST_TURNS) {
           this.#forget(settled);
           return settled;
         }

@@ -16,8 +16,8 @@ export type CachedObject = Freshness & {
 const OVERHEAD_BYTES = 1_024;
 /** An object over this share of the memory is not kept. */
 const LARGEST_SHARE = 0.25;
-/** Share of the memory that fills under way may take. */
-const FILLING_SHARE = 0.5;
+/** Shares of the memory that bodies on their way may take: to viewers, and behind their backs to the disk, which then refuses no viewer. */
+const SHARES = { viewers: 0.5, disk: 0.25 } as const;
 /** Objects that cannot be shown after this long are swept out when their time is over, not when room is needed. Unit: ms. */
 const BRIEF_MS = 20_000;
 
@@ -26,9 +26,9 @@ export class MemoryStore {
   readonly #order: EvictionOrder<CachedObject>;
   /** Key -> end, of brief objects in the order of their arrival: every live playlist leaves one per part. */
   readonly #brief = new Map<string, number>();
-  #reserved = 0;
+  readonly #reserved = { viewers: 0, disk: 0 };
 
-  /** @param maxBytes limit over bodies, bookkeeping and what is reserved for fills under way */
+  /** @param maxBytes limit over bodies, bookkeeping and what is reserved for bodies on their way */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
     this.#order = new EvictionOrder(maxBytes);
@@ -42,9 +42,9 @@ export class MemoryStore {
     return this.#order.count;
   }
 
-  /** Bytes reserved for fills under way. */
+  /** Bytes reserved for bodies on their way. */
   get reserved(): number {
-    return this.#reserved;
+    return this.#reserved.viewers + this.#reserved.disk;
   }
 
   /** Whether there is an object under the key, fresh or not; no look in the sense of get(). */
@@ -54,17 +54,17 @@ export class MemoryStore {
 
   /**
    * Makes room for a body on its way; release() gives it back.
-   * @returns false: fills under way hold all they may
+   * @returns false: those on the same way hold all they may
    */
-  reserve(bytes: number): boolean {
-    if (this.#reserved + bytes > this.#maxBytes * FILLING_SHARE) return false;
-    this.#reserved += bytes;
+  reserve(bytes: number, way: keyof typeof SHARES = 'viewers'): boolean {
+    if (this.#reserved[way] + bytes > this.#maxBytes * SHARES[way]) return false;
+    this.#reserved[way] += bytes;
     this.#makeRoom();
     return true;
   }
 
-  release(bytes: number): void {
-    this.#reserved -= bytes;
+  release(bytes: number, way: keyof typeof SHARES = 'viewers'): void {
+    this.#reserved[way] -= bytes;
   }
 
   /** The object, fresh or not; a look protects it. */
@@ -74,8 +74,9 @@ export class MemoryStore {
 
   /**
    * Keeps or replaces an object; others give way until it fits.
+   * @param isWanted several viewers have asked for it already
    */
-  set(key: string, object: CachedObject): void {
+  set(key: string, object: CachedObject, isWanted = false): void {
     this.#sweep(object.arrivedMs);
     this.#brief.delete(key);
     const bytes = object.body.length + OVERHEAD_BYTES;
@@ -83,7 +84,7 @@ export class MemoryStore {
       this.#order.delete(key);
       return;
     }
-    this.#order.add(key, object, bytes);
+    this.#order.add(key, object, bytes, isWanted);
     if (object.staleUntilMs - object.arrivedMs <= BRIEF_MS) this.#brief.set(key, object.staleUntilMs);
     this.#makeRoom();
   }
@@ -94,7 +95,7 @@ export class MemoryStore {
   }
 
   #makeRoom(): void {
-    while (this.bytes + this.#reserved > this.#maxBytes) {
+    while (this.bytes + this.reserved > this.#maxBytes) {
       const gone = this.#order.evict();
       if (gone === null) return;
       this.#brief.delete(gone.key);
