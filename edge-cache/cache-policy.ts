@@ -16,6 +16,8 @@ type Rule = {
   maxBytes: number;
   /** Bytes go to viewers while they arrive, and a broken body is continued by Range; else a body is taken whole or not at all. */
   isStreamed: boolean;
+  /** May be kept on disk: what never changes and is asked for long after. Parts are asked for while they are new. */
+  isForDisk: boolean;
 };
 
 const MiB = 1024 ** 2;
@@ -26,8 +28,9 @@ const media = {
   firstByteMs: 2_000,
   maxBytes: 64 * MiB,
   isStreamed: true,
+  isForDisk: true,
 };
-const text = { staleIfErrorMs: 60_000, firstByteMs: 1_000, maxBytes: 8 * MiB, isStreamed: false };
+const text = { staleIfErrorMs: 60_000, firstByteMs: 1_000, maxBytes: 8 * MiB, isStreamed: false, isForDisk: false };
 
 /** One row per kind of route. */
 export const rules: Record<RouteKind, Rule> = {
@@ -39,7 +42,7 @@ export const rules: Record<RouteKind, Rule> = {
   image: { ...text, maxFreshMs: 60_000, firstByteMs: 2_000 },
   init: media,
   segment: media,
-  part: media,
+  part: { ...media, isForDisk: false },
 };
 
 /** A live playlist may be this old when origins fail: 3 target durations of 2 s; older means a stalled player anyway. Unit: ms. */
@@ -87,6 +90,13 @@ export function freshnessOf(
   const freshUntilMs = arrivedMs + Math.min(maxAgeMs, rule.maxFreshMs);
   return { freshUntilMs, staleUntilMs: freshUntilMs + rule.staleIfErrorMs };
 }
+
+/** Shorter is not worth a file. Unit: ms. */
+const DISK_FRESH_MS = 3_600_000;
+
+/** Whether an object of this kind is worth a place on disk. */
+export const isForDisk = (kind: RouteKind, { freshUntilMs }: Freshness, nowMs: number): boolean =>
+  rules[kind].isForDisk && freshUntilMs - nowMs >= DISK_FRESH_MS;
 
 /** How long a 404 may be repeated without asking again. Unit: ms; 0: not at all, as for a part, which may come any moment. */
 export const negativeFreshMs = (kind: RouteKind, headers: Headers): number =>

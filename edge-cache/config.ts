@@ -1,4 +1,5 @@
 // The edge's settings, picked from the one table.
+import { join, resolve } from 'node:path';
 import { type Settings, variableOf } from '../platform/contract/settings.ts';
 import { SettingsInvalid } from '../platform/runtime/errors.ts';
 import { advertisedHostOf, internalSecretOf } from '../platform/runtime/role-settings.ts';
@@ -27,7 +28,11 @@ export type EdgeConfig = {
   originWeights: ReadonlyMap<string, number>;
   originTuning: OriginTuning;
   memoryBytes: number;
+  /** Cache on disk, in a folder of this edge alone; null: none. */
+  disk: DiskConfig | null;
 };
+
+export type DiskConfig = { folder: string; limitBytes: number };
 
 /**
  * Picks the edge's config.
@@ -49,6 +54,7 @@ export function pickEdgeConfig(settings: Settings): EdgeConfig {
     originWeights: new Map(Object.entries(settings.EDGE_ORIGIN_WEIGHTS)),
     originTuning: tuningOf(settings),
     memoryBytes: settings.EDGE_MEMORY_BYTES,
+    disk: diskOf(settings),
   };
 }
 
@@ -58,6 +64,9 @@ function tuningOf(settings: Settings): OriginTuning {
   if (threshold > window) throw new SettingsInvalid([{ variable: variableOf('EDGE_PROBE_THRESHOLD'), message }]);
   return { slowStartMs: settings.EDGE_SLOW_START_MS, probes: { window, threshold } };
 }
+
+const diskOf = ({ EDGE_DISK_BYTES: limitBytes, EDGE_DISK_DIR, DATA_DIR }: Settings): DiskConfig | null =>
+  limitBytes === 0 ? null : { folder: resolve(EDGE_DISK_DIR ?? join(DATA_DIR, 'edge-cache')), limitBytes };
 
 function tlsOf({ EDGE_TLS_PORTS, TLS_CERT: cert, TLS_KEY: key }: Settings): EdgeConfig['tls'] {
   const [port] = EDGE_TLS_PORTS;

@@ -206,6 +206,7 @@ async function reply(parts: EngineParts, x: Exchange): Promise<EdgeAnswer | null
   const how: Result = x.filling.isFirst ? 'miss' : 'coalesced';
   if (filled.type === 'missing') return missingReply(x.request, x.kind, how, filled.missing);
   if (filled.type === 'revalidated') return cachedReply(x, 'revalidated', filled.object, parts.now());
+  if (filled.type === 'held') return cachedReply(x, 'hit', filled.object, parts.now());
   if (filled.type === 'large') return passOn(parts, x, x.wanted);
   return objectReply(x.request, x.kind, how, { ...filled, ageS: ageOf(filled.arrivedMs, parts.now()) });
 }

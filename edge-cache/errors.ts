@@ -59,3 +59,14 @@ export class EdgeBusy extends AppError {
     super('EDGE_BUSY', `this edge has no room for more ${what} right now`, { source: 'internal', retryable: true });
   }
 }
+
+/** A file of the disk cache is not what was written. It is dropped and the object comes from an origin; no viewer sees this. */
+export class DiskFileBroken extends AppError {
+  constructor(reason: string, options?: ErrorOptions) {
+    super('EDGE_DISK_FILE_BROKEN', `a file of the disk cache cannot be used: ${reason}`, {
+      source: 'internal',
+      retryable: true,
+      ...options,
+    });
+  }
+}

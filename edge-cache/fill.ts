@@ -1,6 +1,7 @@
 // Steps "coalesce", "fetch" and "store": one upstream request per key however many viewers wait, its result kept by the policy.
 import { headers as names, type ViewerRoute } from '../platform/contract/routes.ts';
-import { freshnessOf, negativeFreshMs, rules } from './cache-policy.ts';
+import { freshnessOf, isForDisk, negativeFreshMs, rules } from './cache-policy.ts';
+import type { DiskStore } from './disk-store.ts';
 import { BodyBroken, EdgeBusy } from './errors.ts';
 import { GrowingBody } from './growing-body.ts';
 import type { Asked, LiveEdges } from './live-edges.ts';
@@ -14,10 +15,11 @@ import { askedOf, cacheKeyOf, type Directives, originPathOf } from './request-ta
 import { resumingBody } from './resume.ts';
 import type { OriginAnswer, OriginRequest, StreamedAnswer, StreamedBody, Upstream } from './upstream.ts';
 
-/** What waits at the end of a fill. `large`: over the limit of one cached object, to be passed on without keeping. */
+/** What waits at the end of a fill. `held`: found on disk. `large`: over the limit of one cached object, to be passed on without keeping. */
 export type Filled =
   | { type: 'object'; headers: Headers; etag: string | null; body: Buffer | GrowingBody; arrivedMs: number }
   | { type: 'revalidated'; object: CachedObject }
+  | { type: 'held'; object: CachedObject }
   | { type: 'missing'; missing: Missing }
   | { type: 'large' };
 
@@ -57,6 +59,8 @@ export type Filling = {
 export type FillParts = {
   upstream: Upstream;
   store: MemoryStore;
+  /** Level below the memory; null: there is none. */
+  disk: Pick<DiskStore, 'find' | 'offer' | 'delete'> | null;
   negatives: NegativeStore;
   live: LiveEdges;
   metrics: EdgeMetrics;
@@ -86,7 +90,7 @@ const MAX_FILLS = 10_000;
 
 export class Fills {
   readonly #parts: FillParts;
-  readonly #running = new Map<string, Filling & { ending: AbortController }>();
+  readonly #running = new Map<string, Filling & { ending: AbortController; isShared: boolean }>();
   readonly #passing = new Set<AbortController>();
 
   constructor(parts: FillParts) {
@@ -109,7 +113,10 @@ export class Fills {
    */
   join(wanted: Wanted): Filling {
     const running = this.#running.get(wanted.key);
-    if (running !== undefined) return { ...running, isFirst: false };
+    if (running !== undefined) {
+      running.isShared = true;
+      return { ...running, isFirst: false };
+    }
     if (this.#running.size >= MAX_FILLS) throw new EdgeBusy('requests to the origins');
     const ending = new AbortController();
     // One timer per fill is all that any number of waiting viewers costs.
@@ -124,7 +131,7 @@ export class Fills {
       forget();
       throw thrown;
     });
-    const filling = { filled, isFirst: true, isBlocked: hold !== null, ending };
+    const filling = { filled, isFirst: true, isBlocked: hold !== null, ending, isShared: false };
     this.#running.set(wanted.key, filling);
     void done.then(() => {
       clearTimeout(limit);
@@ -166,7 +173,8 @@ export class Fills {
     const { upstream, store, now } = this.#parts;
     const request = this.#requestOf(wanted, hold, null);
     let streaming: Promise<void> | null = null;
-    const filled = upstream.fetch(request, signal).then((answer): Filled => {
+    const fetched = async (): Promise<Filled> => {
+      const answer = await upstream.fetch(request, signal);
       const isSigned = answer.headers[names.policy] === 'signed';
       if (Buffer.isBuffer(answer.body))
         return isSigned ? { type: 'missing', missing: FORBIDDEN } : this.#finish(wanted, answer, answer.body);
@@ -182,12 +190,27 @@ export class Fills {
       const body = new GrowingBody(length);
       streaming = this.#receive(wanted, request, { ...answer, body: answer.body }, body, signal);
       return objectOf(answer, body, now());
-    });
+    };
+    const filled = this.#fromDisk(wanted)?.then((held) => held ?? fetched()) ?? fetched();
     const done = filled.then(
       () => streaming,
       () => null,
     );
     return { filled, done };
+  }
+
+  /** null: not on disk. A promise of null: it could not be had from there after all. */
+  #fromDisk({ key, route }: Wanted): Promise<Filled | null> | null {
+    const { disk, store } = this.#parts;
+    if (disk === null || !rules[route.kind].isForDisk) return null;
+    const looking = disk.find(key);
+    return (
+      looking?.then((found) => {
+        if (found === null) return null;
+        if (found.isWanted || this.#running.get(key)?.isShared) store.set(key, found.object, true);
+        return { type: 'held', object: found.object };
+      }) ?? null
+    );
   }
 
   /** Blocking playlist reload, or a part that no playlist has shown here yet: the origin answers when it exists. */
@@ -227,7 +250,7 @@ export class Fills {
   }
 
   #finish(wanted: Wanted, answer: OriginAnswer, body: Buffer): Filled {
-    const { now, store, negatives, live } = this.#parts;
+    const { now, store, disk, negatives, live } = this.#parts;
     const { kind } = wanted.route;
     const arrivedMs = now();
     if (answer.status === 304 && wanted.held !== null) return this.#renew(wanted, wanted.held, answer, arrivedMs);
@@ -235,7 +258,10 @@ export class Fills {
       const missing = { status: answer.status, headers: passedHeaders(answer.headers), body };
       const freshMs = answer.status === 404 ? negativeFreshMs(kind, answer.headers) : 0;
       if (freshMs > 0) negatives.set(wanted.key, missing, arrivedMs + freshMs);
-      if (answer.status === 404 || answer.status === 410) store.delete(wanted.key);
+      if (answer.status === 404 || answer.status === 410) {
+        store.delete(wanted.key);
+        disk?.delete(wanted.key);
+      }
       return { type: 'missing', missing };
     }
     const subject = subjectOf(wanted.route);
@@ -277,10 +303,14 @@ export class Fills {
   }
 
   #keep(wanted: Wanted, answer: OriginAnswer, body: Buffer, arrivedMs: number): void {
-    const freshness = freshnessOf(wanted.route.kind, answer.headers, arrivedMs, wanted.asked);
+    const { store, disk } = this.#parts;
+    const { key, route } = wanted;
+    const freshness = freshnessOf(route.kind, answer.headers, arrivedMs, wanted.asked);
     if (freshness === null) return;
     const headers = passedHeaders(answer.headers);
-    this.#parts.store.set(wanted.key, { ...freshness, headers, body, etag: headers['etag'] ?? null, arrivedMs });
+    const object = { ...freshness, headers, body, etag: headers['etag'] ?? null, arrivedMs };
+    store.set(key, object, this.#running.get(key)?.isShared);
+    if (isForDisk(route.kind, freshness, arrivedMs)) disk?.offer(key, object);
   }
 }
 

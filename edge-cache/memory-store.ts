@@ -1,5 +1,6 @@
-// Complete objects in memory, limited by bytes: a segmented LRU, so that a walk over many objects once does not push out what is asked for again.
+// Complete objects in memory, limited by bytes: the small and the hot. What gives way is chosen by eviction.ts.
 import type { Freshness } from './cache-policy.ts';
+import { EvictionOrder } from './eviction.ts';
 import type { Headers } from './messages.ts';
 
 export type CachedObject = Freshness & {
@@ -13,105 +14,89 @@ export type CachedObject = Freshness & {
 
 /** Bookkeeping per object beside its body. Unit: bytes. */
 const OVERHEAD_BYTES = 1_024;
-/** Share of the memory kept for objects that were asked for at least twice. */
-const PROTECTED_SHARE = 0.8;
 /** An object over this share of the memory is not kept. */
 const LARGEST_SHARE = 0.25;
-
-/** Share of the memory that fills under way may take. */
-const FILLING_SHARE = 0.5;
+/** Shares of the memory that bodies on their way may take: to viewers, and behind their backs to the disk, which then refuses no viewer. */
+const SHARES = { viewers: 0.5, disk: 0.25 } as const;
 /** Objects that cannot be shown after this long are swept out when their time is over, not when room is needed. Unit: ms. */
 const BRIEF_MS = 20_000;
 
-type Segment = { objects: Map<string, CachedObject>; bytes: number };
-const sizeOf = (object: CachedObject): number => object.body.length + OVERHEAD_BYTES;
-
 export class MemoryStore {
   readonly #maxBytes: number;
-  readonly #probation: Segment = { objects: new Map(), bytes: 0 };
-  readonly #protected: Segment = { objects: new Map(), bytes: 0 };
+  readonly #order: EvictionOrder<CachedObject>;
   /** Key -> end, of brief objects in the order of their arrival: every live playlist leaves one per part. */
   readonly #brief = new Map<string, number>();
-  #reserved = 0;
+  readonly #reserved = { viewers: 0, disk: 0 };
 
-  /** @param maxBytes limit over bodies, bookkeeping and what is reserved for fills under way */
+  /** @param maxBytes limit over bodies, bookkeeping and what is reserved for bodies on their way */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+    this.#order = new EvictionOrder(maxBytes);
   }
 
   get bytes(): number {
-    return this.#probation.bytes + this.#protected.bytes;
+    return this.#order.bytes;
   }
 
   get count(): number {
-    return this.#probation.objects.size + this.#protected.objects.size;
+    return this.#order.count;
   }
 
-  /** Bytes reserved for fills under way. */
+  /** Bytes reserved for bodies on their way. */
   get reserved(): number {
-    return this.#reserved;
+    return this.#reserved.viewers + this.#reserved.disk;
   }
 
   /** Whether there is an object under the key, fresh or not; no look in the sense of get(). */
   has(key: string): boolean {
-    return this.#probation.objects.has(key) || this.#protected.objects.has(key);
+    return this.#order.has(key);
   }
 
   /**
    * Makes room for a body on its way; release() gives it back.
-   * @returns false: fills under way hold all they may
+   * @returns false: those on the same way hold all they may
    */
-  reserve(bytes: number): boolean {
-    if (this.#reserved + bytes > this.#maxBytes * FILLING_SHARE) return false;
-    this.#reserved += bytes;
+  reserve(bytes: number, way: keyof typeof SHARES = 'viewers'): boolean {
+    if (this.#reserved[way] + bytes > this.#maxBytes * SHARES[way]) return false;
+    this.#reserved[way] += bytes;
     this.#makeRoom();
     return true;
   }
 
-  release(bytes: number): void {
-    this.#reserved -= bytes;
+  release(bytes: number, way: keyof typeof SHARES = 'viewers'): void {
+    this.#reserved[way] -= bytes;
   }
 
-  /** The object, fresh or not; a second look protects it. */
+  /** The object, fresh or not; a look protects it. */
   get(key: string): CachedObject | null {
-    const kept = this.#protected.objects.get(key);
-    if (kept !== undefined) {
-      this.#protected.objects.delete(key);
-      this.#protected.objects.set(key, kept);
-      return kept;
-    }
-    const once = take(this.#probation, key);
-    if (once === null) return null;
-    put(this.#protected, key, once);
-    while (this.#protected.bytes > this.#maxBytes * PROTECTED_SHARE) {
-      const oldest = takeOldest(this.#protected);
-      if (oldest === null) break;
-      put(this.#probation, oldest.key, oldest.object);
-    }
-    return once;
+    return this.#order.get(key);
   }
 
-  /** Keeps or replaces an object; evicts the least recently used until it fits. */
-  set(key: string, object: CachedObject): void {
+  /**
+   * Keeps or replaces an object; others give way until it fits.
+   * @param isWanted several viewers have asked for it already
+   */
+  set(key: string, object: CachedObject, isWanted = false): void {
     this.#sweep(object.arrivedMs);
-    const isProtected = take(this.#protected, key) !== null;
-    take(this.#probation, key);
     this.#brief.delete(key);
-    if (sizeOf(object) > this.#maxBytes * LARGEST_SHARE) return;
-    put(isProtected ? this.#protected : this.#probation, key, object);
+    const bytes = object.body.length + OVERHEAD_BYTES;
+    if (bytes > this.#maxBytes * LARGEST_SHARE) {
+      this.#order.delete(key);
+      return;
+    }
+    this.#order.add(key, object, bytes, isWanted);
     if (object.staleUntilMs - object.arrivedMs <= BRIEF_MS) this.#brief.set(key, object.staleUntilMs);
     this.#makeRoom();
   }
 
   delete(key: string): void {
-    take(this.#probation, key);
-    take(this.#protected, key);
+    this.#order.delete(key);
     this.#brief.delete(key);
   }
 
   #makeRoom(): void {
-    while (this.bytes + this.#reserved > this.#maxBytes) {
-      const gone = takeOldest(this.#probation) ?? takeOldest(this.#protected);
+    while (this.bytes + this.reserved > this.#maxBytes) {
+      const gone = this.#order.evict();
       if (gone === null) return;
       this.#brief.delete(gone.key);
     }
@@ -123,25 +108,4 @@ export class MemoryStore {
       this.delete(key);
     }
   }
-}
-
-function put(segment: Segment, key: string, object: CachedObject): void {
-  segment.objects.set(key, object);
-  segment.bytes += sizeOf(object);
-}
-
-function take(segment: Segment, key: string): CachedObject | null {
-  const object = segment.objects.get(key);
-  if (object === undefined) return null;
-  segment.objects.delete(key);
-  segment.bytes -= sizeOf(object);
-  return object;
-}
-
-function takeOldest(segment: Segment): { key: string; object: CachedObject } | null {
-  for (const key of segment.objects.keys()) {
-    const object = take(segment, key);
-    if (object !== null) return { key, object };
-  }
-  return null;
 }

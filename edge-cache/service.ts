@@ -49,6 +49,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
     tuning: config.originTuning,
     internalSecret: config.internalSecret,
     memoryBytes: config.memoryBytes,
+    disk: config.disk,
     pagesFolder: builtFolder('player'),
     origins: { urls: () => originUrls(config, link), weightOf: (url) => config.originWeights.get(url) ?? 1 },
     edges: () => edgeUrls(state.publicUrl ?? '', link),
@@ -63,6 +64,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
       { name: 'held http client', component: { start: async () => undefined, close: () => held.close() } },
       { name: 'registry', component: link.reading },
       { name: 'pages', component: { start: () => side.pages.load(), close: async () => undefined } },
+      ...(side.disk === null ? [] : [{ name: 'disk cache', component: side.disk }]),
       { name: 'origins', component: side.origins },
       listenerPart('private listener', privateServer, config.advertisedHost, (url) => {
         state.privateUrl = url;

@@ -5,8 +5,11 @@ import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
 import { delay } from '../platform/runtime/waits.ts';
 import type { Selector } from './balancer.ts';
+import type { DiskConfig } from './config.ts';
+import { createDiskFolder } from './disk-folder.ts';
+import { DiskStore } from './disk-store.ts';
 import { createEngine, type Engine, type EngineParts } from './engine.ts';
-import { createFailureLog } from './failure-log.ts';
+import { createFailureLog, type FailureLog } from './failure-log.ts';
 import { type FillParts, Fills } from './fill.ts';
 import { createH2Sessions, type H2Sessions } from './h2-listener.ts';
 import { healthAnswer } from './health.ts';
@@ -37,6 +40,8 @@ export type ViewerSideParts = {
   tuning?: OriginTuning;
   internalSecret: string;
   memoryBytes: number;
+  /** null: no cache on disk. */
+  disk: DiskConfig | null;
   pagesFolder: string;
   origins: OriginSource;
   /** Public base addresses of all edges, this one first. */
@@ -52,6 +57,8 @@ export type ViewerSide = {
   h2: H2Sessions;
   origins: OriginPool;
   fills: Fills;
+  /** To be started and closed with the edge; null: none. */
+  disk: DiskStore | null;
   pages: Pages;
   /** Empty: ready. */
   readiness(): string[];
@@ -92,6 +99,7 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
     h2,
     origins: pool,
     fills: plane.fills,
+    disk: plane.disk,
     pages,
     readiness,
     viewerCounts: () => plane.viewers.counts(now()),
@@ -106,7 +114,7 @@ function createPlane(
   pool: OriginPool,
   connections: () => number,
   local: EngineParts['local'],
-): Pick<EngineParts, 'store' | 'viewers' | 'metrics'> & { fills: Fills; engine: Engine } {
+): Pick<EngineParts, 'store' | 'viewers' | 'metrics'> & { fills: Fills; disk: DiskStore | null; engine: Engine } {
   const { now, log } = parts;
   const store = new MemoryStore(parts.memoryBytes);
   const negatives = new NegativeStore(MAX_NEGATIVES);
@@ -124,6 +132,7 @@ function createPlane(
     reservedBytes: () => store.reserved,
   });
   const failures = createFailureLog(log, FAILURE_LOG_MS, now);
+  const disk = createDisk(parts, store, failures);
   const { http, held, internalSecret } = parts;
   const upstream = createUpstream({ pool, http, held, metrics, failures, internalSecret, now, wait: delay });
   const onText: FillParts['onText'] = (wanted, body) => {
@@ -131,8 +140,15 @@ function createPlane(
     if (route.kind === 'master' || route.kind === 'mpd') viewers.learn(route.playback, body.toString('utf8'));
     else prefetches.saw(wanted, body);
   };
-  const fills: Fills = new Fills({ upstream, store, negatives, live: new LiveEdges(), metrics, now, onText });
+  const fills: Fills = new Fills({ upstream, store, disk, negatives, live: new LiveEdges(), metrics, now, onText });
   const prefetches = new Prefetches({ fills, store, metrics });
   const engine = createEngine({ store, negatives, fills, viewers, waiting, local, metrics, log, failures, now });
-  return { engine, store, viewers, metrics, fills };
+  return { engine, store, viewers, metrics, fills, disk };
+}
+
+function createDisk({ disk, now, log, metrics }: ViewerSideParts, room: MemoryStore, failures: FailureLog) {
+  if (disk === null) return null;
+  const files = createDiskFolder(disk.folder);
+  const clocks = { now, wallMs: () => Date.now() };
+  return new DiskStore({ files, limitBytes: disk.limitBytes, room, clocks, metrics, log, failures });
 }

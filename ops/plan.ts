@@ -17,6 +17,7 @@ const OWN: readonly SettingName[] = [
   'EDGE_PUBLIC_URLS',
   'EDGE_PORTS',
   'EDGE_TLS_PORTS',
+  'EDGE_DISK_DIR',
   'ORIGIN_PORTS',
   'PRIVATE_PORT_BASE',
 ];
@@ -25,6 +26,7 @@ export type PlannedRole = { role: string; folder: string; index: number; port: n
 
 /** Roles of one machine, in start order. */
 export function planRoles(settings: Settings): PlannedRole[] {
+  const diskDir = resolve(settings.EDGE_DISK_DIR ?? join(settings.DATA_DIR, 'edge-cache'));
   const edge = settings.EDGE_PORTS.map((port, index) => {
     const url = settings.EDGE_PUBLIC_URLS[index];
     const tlsPort = settings.EDGE_TLS_PORTS[index];
@@ -37,6 +39,8 @@ export function planRoles(settings: Settings): PlannedRole[] {
         HEADWATER_EDGE_PORTS: String(port),
         ...(tlsPort === undefined ? {} : { HEADWATER_EDGE_TLS_PORTS: String(tlsPort) }),
         ...(url ? { HEADWATER_EDGE_PUBLIC_URLS: url } : {}),
+        // Two edges in one folder would take each other's files away.
+        HEADWATER_EDGE_DISK_DIR: join(diskDir, `edge-${index + 1}`),
       },
     };
   });

@@ -208,6 +208,14 @@ export const settings = {
     schema: count(1_000_000, Number.MAX_SAFE_INTEGER, 512 * 1024 ** 2),
     text: 'Memory cache of one edge. Bytes.',
   },
+  EDGE_DISK_BYTES: {
+    schema: count(0, Number.MAX_SAFE_INTEGER, 0),
+    text: 'Disk cache of one edge for media that no longer fits its memory. Bytes; 0: none.',
+  },
+  EDGE_DISK_DIR: {
+    schema: optionalText,
+    text: 'Folder of the disk cache, one edge alone in it; `npm start` gives each edge a folder below. Default: DATA_DIR/edge-cache.',
+  },
   ADMIN_TOKEN: {
     schema: z
       .string()

@@ -1,7 +1,9 @@
 // One edge as a whole: origins found in a real registry, its own heartbeat, its life, a Redis that forgets.
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:http2';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pickEdgeConfig } from '../../edge-cache/config.ts';
 import { createEdge } from '../../edge-cache/service.ts';
@@ -145,6 +147,22 @@ describe('an edge', () => {
     await expect(statusOf(`${url}${MASTER}`)).rejects.toThrow();
     await edge.close();
     await edge.close();
+  });
+
+  it('keeps media on disk where that is switched on, for its next life', async () => {
+    const env = { HEADWATER_EDGE_DISK_BYTES: '100000000', HEADWATER_DATA_DIR: await tempDir('edge-data') };
+    const path = `/v/-/${CONTENT}/v240/0/s9000.writer.m4s`;
+    const how: (string | null)[] = [];
+    for (let life = 0; life < 2; life += 1) {
+      const edge = await startEdge(env);
+      const answer = await fetch(edge.addresses().url + path);
+      how.push(answer.headers.get('x-cache'));
+      await answer.arrayBuffer();
+      await edge.drain?.();
+      await edge.close();
+    }
+    expect(how).toEqual(['MISS', 'HIT']);
+    expect(await readdir(join(env.HEADWATER_DATA_DIR, 'edge-cache'))).toHaveLength(1);
   });
 
   it('finishes the answer under way when it drains', async () => {

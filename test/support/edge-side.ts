@@ -5,6 +5,7 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createRoundRobin, type Selector } from '../../edge-cache/balancer.ts';
+import type { DiskConfig } from '../../edge-cache/config.ts';
 import { createTlsPort } from '../../edge-cache/tls-port.ts';
 import { createViewerSide, type ViewerSide } from '../../edge-cache/viewer-side.ts';
 import { createHttpClient } from '../../platform/runtime/http-client.ts';
@@ -38,7 +39,13 @@ export type EdgeSide = {
   close(): Promise<void>;
 };
 
-export type EdgeSideOptions = { protocol?: Protocol; selector?: Selector; isDraining?: () => boolean };
+export type EdgeSideOptions = {
+  protocol?: Protocol;
+  selector?: Selector;
+  isDraining?: () => boolean;
+  memoryBytes?: number;
+  disk?: DiskConfig;
+};
 
 /** @param origins addresses, read at each refresh */
 export async function startEdgeSide(origins: () => string[], options: EdgeSideOptions = {}): Promise<EdgeSide> {
@@ -53,13 +60,15 @@ export async function startEdgeSide(origins: () => string[], options: EdgeSideOp
     metrics,
     selector,
     internalSecret: 'the-secret-between-the-roles-here',
-    memoryBytes: 50_000_000,
+    memoryBytes: options.memoryBytes ?? 50_000_000,
+    disk: options.disk ?? null,
     pagesFolder: '/no/such/folder',
     origins: { urls: origins },
     edges: () => ['http://localhost:1'],
     isDraining,
     now: () => performance.now() + shiftMs,
   });
+  await side.disk?.start();
   await side.origins.start();
   side.server.listen(0, '127.0.0.1');
   await once(side.server, 'listening');
@@ -88,7 +97,7 @@ export async function startEdgeSide(origins: () => string[], options: EdgeSideOp
       side.server.close();
       side.server.closeAllConnections();
       await closed;
-      await Promise.all([http.close(), held.close()]);
+      await Promise.all([http.close(), held.close(), side.disk?.close()]);
     },
   };
 }

@@ -1,7 +1,7 @@
 // An edge engine over an origin that is a function, with a clock that the test moves.
 import { createEngine, type Engine } from '../../edge-cache/engine.ts';
 import { createFailureLog } from '../../edge-cache/failure-log.ts';
-import { Fills } from '../../edge-cache/fill.ts';
+import { type FillParts, Fills } from '../../edge-cache/fill.ts';
 import { LiveEdges } from '../../edge-cache/live-edges.ts';
 import { MemoryStore } from '../../edge-cache/memory-store.ts';
 import type { EdgeAnswer, EdgeRequest, Headers } from '../../edge-cache/messages.ts';
@@ -88,6 +88,7 @@ export type EdgeWorld = {
 export function edgeWorld(
   answer: (request: OriginRequest) => OriginAnswer | Promise<OriginAnswer>,
   places = 20_000,
+  disk: FillParts['disk'] = null,
 ): EdgeWorld {
   let nowMs = 1_000_000;
   const now = () => nowMs;
@@ -112,6 +113,7 @@ export function edgeWorld(
   const fills: Fills = new Fills({
     upstream,
     store,
+    disk,
     negatives,
     live: new LiveEdges(),
     metrics,
