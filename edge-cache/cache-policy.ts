@@ -1,5 +1,7 @@
-// What may be kept, how long it is fresh, and how long it may be shown when no origin answers. Source: RFC 9111, RFC 5861.
+// What may be kept, how long it is fresh, and how long it may be shown when no origin answers: the origin's terms (cache-control.ts) within
+// the bounds of each kind of route.
 import { headers as names, type ViewerRoute } from '../platform/contract/routes.ts';
+import { cacheTermsOf } from './cache-control.ts';
 import { type Asked, isExact } from './live-edges.ts';
 import type { Headers } from './messages.ts';
 
@@ -54,12 +56,10 @@ const LIVE_MPD_AGE_MS = 2_000;
 const EXACT_FRESH_MS = 12_000;
 const NEGATIVE_FRESH_MS = 1_000;
 
-export type Freshness = {
-  /** Unit: ms on the edge's clock. */
-  freshUntilMs: number;
-  /** Unit: ms on the edge's clock. */
-  staleUntilMs: number;
-};
+/** Unit: ms on the edge's clock. */
+export type Freshness = { freshUntilMs: number; staleUntilMs: number };
+/** Longest time that an origin may let its answers be shown while it fails. Unit: ms. */
+const MOST_STALE_MS = 86_400_000;
 
 /**
  * Judges an answer with status 200.
@@ -74,9 +74,10 @@ export function freshnessOf(
   arrivedMs: number,
   asked: Asked | null = null,
 ): Freshness | null {
-  const maxAgeMs = maxAgeOf(headers);
-  if (maxAgeMs === null || headers['vary'] === '*' || headers[names.policy] === 'signed') return null;
+  const terms = cacheTermsOf(headers);
+  if (terms === null || headers['vary'] === '*' || headers[names.policy] === 'signed') return null;
   const rule = rules[kind];
+  const maxAgeMs = Math.max(0, terms.freshMs);
   const position = headers[names.position];
   const isLive = position !== undefined || (kind === 'mpd' && maxAgeMs <= LIVE_MPD_AGE_MS);
   if ((kind === 'media-playlist' || kind === 'mpd') && isLive) {
@@ -85,32 +86,25 @@ export function freshnessOf(
       return { freshUntilMs: untilMs, staleUntilMs: untilMs };
     }
     const freshUntilMs = arrivedMs + Math.min(maxAgeMs, LIVE_FRESH_MS);
-    return { freshUntilMs, staleUntilMs: arrivedMs + LIVE_STALE_MS };
+    return { freshUntilMs, staleUntilMs: terms.isStrict ? freshUntilMs : arrivedMs + LIVE_STALE_MS - terms.ageMs };
   }
   const freshUntilMs = arrivedMs + Math.min(maxAgeMs, rule.maxFreshMs);
-  return { freshUntilMs, staleUntilMs: freshUntilMs + rule.staleIfErrorMs };
+  const staleMs = Math.min(MOST_STALE_MS, terms.staleIfErrorMs ?? rule.staleIfErrorMs);
+  return { freshUntilMs, staleUntilMs: freshUntilMs + (terms.isStrict ? 0 : staleMs) };
 }
 
+<<<<<<< HEAD
 /** Shorter is not worth a file. Unit: ms. */
 const DISK_FRESH_MS = 3_600_000;
 
 /** Whether an object of this kind is worth a place on disk. */
 export const isForDisk = (kind: RouteKind, { freshUntilMs }: Freshness, nowMs: number): boolean =>
   rules[kind].isForDisk && freshUntilMs - nowMs >= DISK_FRESH_MS;
+=======
+/** When an answer was made, on the edge's clock: what it spent in caches on its way counts. @param arrivedMs when its head came */
+export const madeMs = (headers: Headers, arrivedMs: number): number => arrivedMs - (cacheTermsOf(headers)?.ageMs ?? 0);
+>>>>>>> caching/caching
 
 /** How long a 404 may be repeated without asking again. Unit: ms; 0: not at all, as for a part, which may come any moment. */
 export const negativeFreshMs = (kind: RouteKind, headers: Headers): number =>
-  kind === 'part' ? 0 : Math.min(maxAgeOf(headers) ?? 0, NEGATIVE_FRESH_MS);
-
-/** max-age of Cache-Control, in ms; null when there is none or storing is forbidden. */
-function maxAgeOf(headers: Headers): number | null {
-  const directives = (headers['cache-control'] ?? '')
-    .toLowerCase()
-    .split(',')
-    .map((item) => item.trim());
-  if (directives.some((item) => item === 'no-store' || item === 'no-cache' || item.startsWith('private'))) return null;
-  const shared =
-    directives.find((item) => item.startsWith('s-maxage=')) ?? directives.find((item) => item.startsWith('max-age='));
-  const seconds = /^(?:s-maxage|max-age)="?(\d{1,10})"?$/.exec(shared ?? '')?.[1];
-  return seconds === undefined ? null : Number(seconds) * 1_000;
-}
+  kind === 'part' ? 0 : Math.min(Math.max(0, cacheTermsOf(headers)?.freshMs ?? 0), NEGATIVE_FRESH_MS);

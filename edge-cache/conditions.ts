@@ -1,12 +1,27 @@
-// If-None-Match and Range against an object the edge holds. Source: RFC 9110, sections 13 and 14.
+// If-None-Match, If-Modified-Since and Range against an object the edge holds. Source: RFC 9110, sections 13 and 14.
 import type { Headers } from './messages.ts';
 
 const strip = (tag: string): string => tag.trim().replace(/^W\//, '');
 
-/** Whether the viewer already has this object: weak comparison. */
-export function isNotModified(ifNoneMatch: string | undefined, etag: string | null): boolean {
-  if (ifNoneMatch === undefined || etag === null) return false;
+/**
+ * Whether the viewer already has this object.
+ * Source: RFC 9110, 13.1.2 (weak comparison), 13.1.3 and 13.2.2 (If-Modified-Since counts only without If-None-Match)
+ */
+export function isNotModified(
+  given: Readonly<Record<string, string | undefined>>,
+  etag: string | null,
+  lastModified: string | undefined,
+): boolean {
+  const ifNoneMatch = given['if-none-match'];
+  if (ifNoneMatch === undefined) return isSince(given['if-modified-since'], lastModified);
+  if (etag === null) return false;
   return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((tag) => strip(tag) === strip(etag));
+}
+
+/** A date that cannot be read says nothing. */
+function isSince(given: string | undefined, lastModified: string | undefined): boolean {
+  if (given === undefined || lastModified === undefined) return false;
+  return lastModified === given || Date.parse(lastModified) <= Date.parse(given);
 }
 
 /** Bytes [from, to]; `whole`: no range, several, or one that must be ignored. */

@@ -1,6 +1,6 @@
 // Steps "coalesce", "fetch" and "store": one upstream request per key however many viewers wait, its result kept by the policy.
 import { headers as names, type ViewerRoute } from '../platform/contract/routes.ts';
-import { freshnessOf, isForDisk, negativeFreshMs, rules } from './cache-policy.ts';
+import { freshnessOf, isForDisk, madeMs, negativeFreshMs, rules } from './cache-policy.ts';
 import type { DiskStore } from './disk-store.ts';
 import { BodyBroken, EdgeBusy } from './errors.ts';
 import { GrowingBody } from './growing-body.ts';
@@ -274,8 +274,9 @@ export class Fills {
   /** A 304 says the held bytes are still right: its headers take over, the clock starts anew. */
   #renew({ key, route, asked }: Wanted, held: CachedObject, answer: OriginAnswer, arrivedMs: number): Filled {
     const headers = { ...held.headers, ...passedHeaders(answer.headers) };
-    const freshness = freshnessOf(route.kind, headers, arrivedMs, asked);
-    const object = { ...held, ...(freshness ?? {}), headers, arrivedMs };
+    const { age } = answer.headers;
+    const freshness = freshnessOf(route.kind, age === undefined ? headers : { ...headers, age }, arrivedMs, asked);
+    const object = { ...held, ...(freshness ?? {}), headers, arrivedMs: madeMs(answer.headers, arrivedMs) };
     const subject = subjectOf(route);
     if (subject !== null) this.#parts.live.note(subject, headers[names.position], null, arrivedMs);
     if (freshness !== null) this.#parts.store.set(key, object);
@@ -308,7 +309,8 @@ export class Fills {
     const freshness = freshnessOf(route.kind, answer.headers, arrivedMs, wanted.asked);
     if (freshness === null) return;
     const headers = passedHeaders(answer.headers);
-    const object = { ...freshness, headers, body, etag: headers['etag'] ?? null, arrivedMs };
+    const about = { etag: headers['etag'] ?? null, arrivedMs: madeMs(answer.headers, arrivedMs) };
+    const object = { ...freshness, ...about, headers, body };
     store.set(key, object, this.#running.get(key)?.isShared);
     if (isForDisk(route.kind, freshness, arrivedMs)) disk?.offer(key, object);
   }
@@ -322,7 +324,8 @@ function subjectOf(route: ViewerRoute): string | null {
 
 function objectOf(answer: OriginAnswer, body: Buffer | GrowingBody, arrivedMs: number): Filled {
   const headers = passedHeaders(answer.headers);
-  return { type: 'object', headers, etag: headers['etag'] ?? null, body, arrivedMs };
+  const about = { etag: headers['etag'] ?? null, arrivedMs: madeMs(answer.headers, arrivedMs) };
+  return { type: 'object', ...about, headers, body };
 }
 
 /** An origin's headers as viewers get them, with those that every viewer gets. */

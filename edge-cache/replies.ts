@@ -29,7 +29,8 @@ export function objectReply(request: EdgeRequest, kind: string, result: Result, 
   const { body, etag } = shown;
   const headers: Headers = { ...shown.headers, age: String(shown.ageS), 'x-cache': result.toUpperCase() };
   const base = { kind, result };
-  if (isNotModified(request.headers['if-none-match'], etag)) return { ...base, status: 304, headers, body: null };
+  if (isNotModified(request.headers, etag, shown.headers['last-modified']))
+    return { ...base, status: 304, headers, body: null };
   const span = request.method === 'HEAD' ? 'whole' : spanOf(request.headers, body.length, etag);
   if (span === 'unsatisfiable') {
     const range = { ...headers, ...contentRange(null, body.length), 'content-length': '0' };
