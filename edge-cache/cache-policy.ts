@@ -93,17 +93,14 @@ export function freshnessOf(
   return { freshUntilMs, staleUntilMs: freshUntilMs + (terms.isStrict ? 0 : staleMs) };
 }
 
-<<<<<<< HEAD
 /** Shorter is not worth a file. Unit: ms. */
 const DISK_FRESH_MS = 3_600_000;
 
 /** Whether an object of this kind is worth a place on disk. */
 export const isForDisk = (kind: RouteKind, { freshUntilMs }: Freshness, nowMs: number): boolean =>
   rules[kind].isForDisk && freshUntilMs - nowMs >= DISK_FRESH_MS;
-=======
 /** When an answer was made, on the edge's clock: what it spent in caches on its way counts. @param arrivedMs when its head came */
 export const madeMs = (headers: Headers, arrivedMs: number): number => arrivedMs - (cacheTermsOf(headers)?.ageMs ?? 0);
->>>>>>> caching/caching
 
 /** How long a 404 may be repeated without asking again. Unit: ms; 0: not at all, as for a part, which may come any moment. */
 export const negativeFreshMs = (kind: RouteKind, headers: Headers): number =>
