@@ -99,6 +99,7 @@ const DISK_FRESH_MS = 3_600_000;
 /** Whether an object of this kind is worth a place on disk. */
 export const isForDisk = (kind: RouteKind, { freshUntilMs }: Freshness, nowMs: number): boolean =>
   rules[kind].isForDisk && freshUntilMs - nowMs >= DISK_FRESH_MS;
+
 /** When an answer was made, on the edge's clock: what it spent in caches on its way counts. @param arrivedMs when its head came */
 export const madeMs = (headers: Headers, arrivedMs: number): number => arrivedMs - (cacheTermsOf(headers)?.ageMs ?? 0);
 
