@@ -28,6 +28,7 @@ export type EdgeMetrics = {
   coalesced: CounterMetric;
   prefetches: CounterMetric;
   sessionsClosed: CounterMetric;
+  steered: CounterMetric;
 };
 
 /** @param gauges called at each scrape */
@@ -76,5 +77,6 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
       'HTTP/2 sessions that this edge ended',
       ['reason'],
     ),
+    steered: metrics.counter('headwater_edge_steering_total', 'Steering manifests answered', ['reason']),
   };
 }

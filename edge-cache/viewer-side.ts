@@ -18,6 +18,7 @@ import { createNodeListener } from './node-listener.ts';
 import { OriginPool, type OriginSource } from './origins.ts';
 import { Pages } from './pages.ts';
 import { Prefetches } from './prefetch.ts';
+import { type SteeredEdge, Steering } from './steering.ts';
 import { createUpstream } from './upstream.ts';
 import { Viewers } from './viewers.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -40,6 +41,8 @@ export type ViewerSideParts = {
   origins: OriginSource;
   /** Public base addresses of all edges, this one first. */
   edges: () => string[];
+  /** The same with what steering goes by. */
+  steered: () => SteeredEdge[];
   isDraining: () => boolean;
   /** Monotonic milliseconds. */
   now: () => number;
@@ -72,8 +75,9 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
   const connections = new Set<unknown>();
   const connectionCount = (): number => connections.size + h2.count;
   const plane = createPlane(parts, pool, connectionCount, (request, path) => {
-    return healthAnswer(request, path, readiness) ?? pages.answer(request, path);
+    return healthAnswer(request, path, readiness) ?? steering.answer(request, path) ?? pages.answer(request, path);
   });
+  const steering = new Steering(parts.steered, plane.metrics.steered);
   const report = (thrown: unknown): void => log.error('answer not written', { err: thrown });
   const h2: H2Sessions = createH2Sessions(plane.engine, parts.isDraining, plane.metrics, report);
   const server = createNodeListener(plane.engine, parts.isDraining, report);
