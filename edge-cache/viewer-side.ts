@@ -67,7 +67,7 @@ export type ViewerSide = {
 export function createViewerSide(parts: ViewerSideParts): ViewerSide {
   const { now, log } = parts;
   const pool = new OriginPool({ source: parts.origins, selector: parts.selector, http: parts.http, log, now });
-  const pages = new Pages(parts.pagesFolder, parts.edges);
+  const pages = new Pages(parts.pagesFolder, parts.edges, () => parts.steered().map((edge) => edge.address));
   const readiness = () => [
     ...(parts.isDraining() ? ['this edge is draining'] : []),
     ...(pool.counts().up === 0 ? ['no origin answers'] : []),

@@ -55,17 +55,23 @@ async function movedTo(edge: string, limitMs: number): Promise<number> {
   return performance.now() - from;
 }
 
-/** Edges that the page asks for media and playlists in the next seconds. */
-async function edgesAsked(): Promise<string[]> {
-  const asked = new Set<string>();
+/** Media and playlists that the page asks for from now on. */
+function mediaAsked(): { urls: URL[]; stop(): void } {
+  const urls: URL[] = [];
   const note = (request: { url(): string }) => {
-    const { origin, pathname } = new URL(request.url());
-    if (pathname.startsWith('/v/')) asked.add(origin);
+    const url = new URL(request.url());
+    if (url.pathname.startsWith('/v/')) urls.push(url);
   };
   watch.page.on('request', note);
+  return { urls, stop: () => void watch.page.off('request', note) };
+}
+
+/** Edges that the page asks in the next seconds. */
+async function edgesAsked(): Promise<string[]> {
+  const asked = mediaAsked();
   await sleep(SETTLE_MS);
-  watch.page.off('request', note);
-  return [...asked];
+  asked.stop();
+  return [...new Set(asked.urls.map((url) => url.origin))];
 }
 
 /** A page with hls.js as it comes, on the first edge. */
@@ -101,6 +107,7 @@ describe.runIf(isAble)('a live stream on two edges', () => {
     await onPathway(stock, '.', first, 1_000);
     await movedTo(first, 1_000);
     await watch.reset();
+    const asked = mediaAsked();
 
     await order(first, 'drain');
     await movedTo(second, MOVE_MS);
@@ -112,6 +119,11 @@ describe.runIf(isAble)('a live stream on two edges', () => {
     expect(await edgesAsked()).toEqual([first]);
     await onPathway(stock, '.', first, MOVE_MS);
 
+    asked.stop();
+    // What is held goes on: no playlist is loaded from its beginning.
+    const playlists = asked.urls.filter((url) => url.pathname.endsWith('.m3u8'));
+    expect(playlists.filter((url) => !url.searchParams.has('_HLS_msn'))).toEqual([]);
+    expect(playlists.length).toBeGreaterThan(20);
     const { stallMs, reloads } = await watch.viewed();
     expect(stallMs).toBeLessThan(STALL_MS);
     expect(reloads).toBe(0);
