@@ -4,6 +4,7 @@ import { AssetId, UploadId } from '../platform/contract/ids.ts';
 import type { AssetRecord } from '../platform/contract/records.ts';
 import type { Assets, Versioned } from './assets.ts';
 import type { Clips } from './clips.ts';
+import type { EdgeControl } from './edges.ts';
 import { type Endpoint, endpoint, idIn, type RawCall } from './endpoint.ts';
 import type { JobControl } from './job-control.ts';
 import type { LiveStreams } from './live-streams.ts';
@@ -20,6 +21,7 @@ export type ApiParts = {
   clips: Clips;
   streams: LiveStreams;
   jobs: JobControl;
+  edges: EdgeControl;
   overview: OverviewSource;
   rtmpUrl: string;
   /** How far viewers can rewind where a stream does not say. Unit: s. */
@@ -209,6 +211,27 @@ function clipEndpoints({ assets, clips }: ApiParts): Endpoint[] {
   ];
 }
 
+function edgeEndpoints({ edges }: ApiParts): Endpoint[] {
+  const onEdge = (verb: 'drain' | 'undrain'): Endpoint =>
+    endpoint({
+      method: 'post',
+      path: `/ops/v1/edges/:node_id/${verb}`,
+      operation: `${verb}Edge`,
+      tag: 'operations',
+      summary:
+        verb === 'drain'
+          ? 'Lead the viewers of an edge to the others, within seconds. It answers on, and stays drained over restarts until undrained.'
+          : 'Let viewers use a drained edge again; those it had come back.',
+      status: 204,
+      refusals: verb === 'drain' ? [404, 409] : [404],
+      async handle(call) {
+        await edges.order(call.params['node_id'] ?? '', verb === 'drain' ? 'drained' : 'open');
+        return { data: null };
+      },
+    });
+  return [onEdge('drain'), onEdge('undrain')];
+}
+
 function operationsEndpoints({ jobs, overview, tokenId }: ApiParts): Endpoint[] {
   const onJob = (verb: 'cancel' | 'retry'): Endpoint =>
     endpoint({
@@ -261,6 +284,7 @@ export function createEndpoints(parts: ApiParts): Endpoint[] {
     ...assetEndpoints(parts),
     ...clipEndpoints(parts),
     ...streamEndpoints(parts),
+    ...edgeEndpoints(parts),
     ...operationsEndpoints(parts),
   ];
   const self: Endpoint = endpoint({

@@ -141,6 +141,7 @@ async function makeOverview(deps: OverviewDeps): Promise<Overview> {
     url: node.url,
     public_url: node.public_url,
     state: node.state,
+    is_drained: node.is_drained ?? false,
     started_at: node.started_at,
     pid: node.pid,
     version: node.version,

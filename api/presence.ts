@@ -23,7 +23,7 @@ export interface Presence {
   rtmpsUrl(): string | null;
   /** Workers that carry a broadcast, the leader first. */
   encodes(broadcast: string): PlacedEncode[];
-  /** Absolute watch and embed addresses on the first edge; null without an edge or a playback id. */
+  /** Absolute watch and embed addresses on the first edge that is in use; null without an edge or a playback id. */
   links(playbackIds: PlaybackEntry[]): {
     playback_id: string | null;
     watch_url: string | null;
@@ -35,7 +35,9 @@ export interface Presence {
 export function createPresence(source: NodeSource, edgePublicUrls: string[]): Presence {
   const sum = (values: (number | undefined)[]) => values.reduce<number>((total, value) => total + (value ?? 0), 0);
   const firstEdge = (): string | null => {
-    if (edgePublicUrls[0] !== undefined) return edgePublicUrls[0];
+    const drained = source.nodes('edge').filter((node) => node.is_drained === true);
+    const set = edgePublicUrls.find((url) => !drained.some((node) => node.public_url === url)) ?? edgePublicUrls[0];
+    if (set !== undefined) return set;
     const urls = source.nodes('edge').filter((node) => node.state === 'healthy');
     return urls.map((node) => node.public_url ?? node.url).sort()[0] ?? null;
   };

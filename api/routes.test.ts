@@ -3,6 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import request from 'supertest';
 import { describe, expect, test } from 'vitest';
+import { type NodeId, newId } from '../platform/contract/ids.ts';
+import type { NodeInfo } from '../platform/contract/nodes.ts';
 import { type ApiTestParts, AUTHORIZATION, createApiParts } from '../test/support/api-parts.ts';
 import { tempDir } from '../test/support/temp.ts';
 
@@ -289,6 +291,30 @@ describe('operations', () => {
     await call(parts, 'post', `/ops/v1/jobs/live/live:${asset_id}:1/retry`).expect(409);
   });
 
+  test('an edge is drained and undrained under its public address, and never the last one', async () => {
+    const parts = createApiParts();
+    const one = edgeNode('http://one.test');
+    parts.nodes.push(one);
+    const order = (id: string, verb: string) => call(parts, 'post', `/ops/v1/edges/${id}/${verb}`);
+    const refused = await order(one.id, 'drain').expect(409);
+    expect(refused.body.messages).toEqual(['no other edge is there for its viewers']);
+    // A second process behind the same address is no other edge.
+    parts.nodes.push(edgeNode('http://one.test'));
+    await order(one.id, 'drain').expect(409);
+    const two = edgeNode('http://two.test');
+    parts.nodes.push(two);
+    await order(one.id, 'drain').expect(204);
+    expect([...parts.edgeOrders]).toEqual([['http://one.test', 'drained']]);
+    Object.assign(one, { state: 'draining', is_drained: true });
+    const { nodes } = (await call(parts, 'get', '/ops/v1/overview')).body.data;
+    expect(nodes[0]).toMatchObject({ id: one.id, state: 'draining', is_drained: true });
+    expect(nodes[2]).toMatchObject({ id: two.id, is_drained: false });
+    await order(one.id, 'undrain').expect(204);
+    expect([...parts.edgeOrders]).toEqual([['http://one.test', 'open']]);
+    await order('unknown', 'drain').expect(404);
+    await order('unknown', 'undrain').expect(404);
+  });
+
   test('requests are counted by route, without ids', async () => {
     const parts = createApiParts();
     const { asset_id } = await newUpload(parts);
@@ -330,4 +356,17 @@ test('no secret reaches a log line', async () => {
   expect(parts.logLines.length).toBeGreaterThan(3);
   for (const secret of [upload.url.split('.').at(-1), stream.stream_key, '0123456789abcdef', AUTHORIZATION])
     expect(text).not.toContain(secret);
+});
+
+const edgeNode = (publicUrl: string): NodeInfo => ({
+  id: newId<NodeId>(),
+  role: 'edge',
+  url: publicUrl,
+  public_url: publicUrl,
+  private_url: publicUrl,
+  state: 'healthy',
+  started_at: 1,
+  pid: 1,
+  version: '0',
+  load: {},
 });

@@ -151,6 +151,7 @@ export const OverviewView = z.object({
       url: text,
       public_url: text.nullable(),
       state: z.enum(['healthy', 'draining']),
+      is_drained: z.boolean(),
       started_at: at,
       pid: z.number().int(),
       version: text,

@@ -1,6 +1,7 @@
 // Builds the api role: adapters, nouns, express app, reconciler; start and close order.
 import { createServer, type Server } from 'node:http';
 import type { RequestHandler } from 'express';
+import { orderEdge } from '../platform/adapters/edge-roster.ts';
 import { createEventBus } from '../platform/adapters/event-bus.ts';
 import { createLeases } from '../platform/adapters/leases.ts';
 import { openStorage } from '../platform/adapters/open-storage.ts';
@@ -31,6 +32,7 @@ import { createClips } from './clips.ts';
 import type { ApiConfig } from './config.ts';
 import { createContents } from './contents.ts';
 import { createSpaceCheck, freeBytesAt } from './disk-space.ts';
+import { createEdgeControl } from './edges.ts';
 import { createEndpoints } from './endpoints.ts';
 import { createJobControl } from './job-control.ts';
 import { createLiveStreams } from './live-streams.ts';
@@ -167,6 +169,10 @@ function createMainServer(
   const endpoints = createEndpoints({
     ...nouns,
     jobs: createJobControl({ assets: nouns.assets, records: adapters.records, streams: nouns.streams }),
+    edges: createEdgeControl({
+      nodes: adapters.registry,
+      order: (address, order) => orderEdge(adapters.redis, address, order),
+    }),
     overview: createOverview({
       assets: nouns.assets,
       streams: nouns.streams,

@@ -86,6 +86,16 @@ test('links lead to the first healthy edge and prefer the public id', () => {
   expect(createPresence({ nodes: () => [] }, []).links(ids)).toMatchObject({ watch_url: null });
 });
 
+test('links avoid an edge that is drained, also among those that are set', () => {
+  const edge = (url: string, isDrained: boolean) =>
+    ({ role: 'edge', state: isDrained ? 'draining' : 'healthy', url, public_url: url, is_drained: isDrained }) as never;
+  const ids = [{ id: 'P'.repeat(22), policy: 'public' }] as never;
+  const set = ['http://a', 'http://b'];
+  const linked = (nodes: never[]) => createPresence({ nodes: () => nodes }, set).links(ids).watch_url;
+  expect(linked([edge('http://a', true), edge('http://b', false)])).toMatch(/^http:\/\/b\//);
+  expect(linked([edge('http://a', true), edge('http://b', true)])).toMatch(/^http:\/\/a\//);
+});
+
 describe('settings', () => {
   const pick = (env: Record<string, string>) => {
     const parsed = parseSettings(env);

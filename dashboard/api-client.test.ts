@@ -56,6 +56,8 @@ describe('createApi', () => {
 
   it.each([
     ['POST', '/video/v1/live-streams/x/kick', (api: Api) => api.kickStream('x')],
+    ['POST', '/ops/v1/edges/x/drain', (api: Api) => api.orderEdge('x', 'drain')],
+    ['POST', '/ops/v1/edges/x/undrain', (api: Api) => api.orderEdge('x', 'undrain')],
     ['PUT', '/video/v1/live-streams/x/complete', (api: Api) => api.completeStream('x')],
     ['POST', '/video/v1/live-streams/x/switch', (api: Api) => api.switchStream('x', 'backup')],
     ['POST', '/video/v1/live-streams/x/backup-stream-key', (api: Api) => api.resetBackupKey('x')],

@@ -61,6 +61,8 @@ export interface Api {
   deleteAsset(assetId: string): Promise<void>;
   cancelJob(queue: string, jobId: string): Promise<void>;
   retryJob(queue: string, jobId: string): Promise<void>;
+  /** Leads an edge's viewers to the others, or lets them come back. */
+  orderEdge(nodeId: string, verb: 'drain' | 'undrain'): Promise<void>;
 }
 
 type Call = { method?: string; body?: unknown; headers?: Record<string, string> };
@@ -169,6 +171,9 @@ export function createApi(token: string): Api {
     },
     async retryJob(queue, id) {
       await send(`/ops/v1/jobs/${queue}/${encodeURIComponent(id)}/retry`, { method: 'POST' });
+    },
+    async orderEdge(id, verb) {
+      await send(`/ops/v1/edges/${id}/${verb}`, { method: 'POST' });
     },
   };
 }

@@ -63,7 +63,7 @@ function open(api: Api): void {
   const streams = createStreamsView(api);
   const assets = createAssetsView(api, uploads);
   const jobs = createJobsView(api);
-  const nodes = createNodesView();
+  const nodes = createNodesView(api);
   byId('server').after(copyButton('Copy', () => byId('server').textContent ?? '', 'server address'));
   let last: Overview | null = null;
   const show = (overview: Overview): void => {
@@ -108,7 +108,8 @@ function summarize(overview: Overview): void {
   setText(byId('sum-nodes'), `${healthy} / ${overview.nodes.length}`);
   setText(byId('server'), overview.rtmp_url);
   setText(byId('store'), overview.storage);
-  const home = overview.nodes.find((node) => node.role === 'edge')?.public_url ?? null;
+  const edges = overview.nodes.filter((node) => node.role === 'edge');
+  const home = (edges.find((node) => !node.is_drained) ?? edges[0])?.public_url ?? null;
   const link = byId('home-link');
   link.hidden = home === null;
   if (home !== null) link.setAttribute('href', home);

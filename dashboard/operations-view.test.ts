@@ -1,7 +1,7 @@
 // Jobs in words and in order.
 import { describe, expect, it } from 'vitest';
 import type { OverviewJob } from '../platform/contract/overview.ts';
-import { jobFacts, jobsInOrder, nodeLoads } from './operations-view.ts';
+import { jobFacts, jobsInOrder, nodeLoads, nodeState } from './operations-view.ts';
 
 const job = (over: Partial<OverviewJob>): OverviewJob => ({
   queue: 'vod',
@@ -41,5 +41,13 @@ describe('jobs', () => {
 describe('nodeLoads', () => {
   it('gives gauges as words, bytes with their unit', () => {
     expect(nodeLoads({ open_connections: 5, cache_bytes: 1_073_082 })).toEqual(['open connections 5', 'cache 1.1 MB']);
+  });
+});
+
+describe('nodeState', () => {
+  it('tells an edge that was ordered out of use from a process that ends', () => {
+    expect(nodeState({ state: 'healthy', is_drained: false })).toBe('healthy');
+    expect(nodeState({ state: 'draining', is_drained: false })).toBe('draining');
+    expect(nodeState({ state: 'draining', is_drained: true })).toBe('drained');
   });
 });

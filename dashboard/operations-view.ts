@@ -92,26 +92,54 @@ export function jobFacts(job: OverviewJob, now: number): string {
 }
 
 /** Returns what takes newer nodes. */
-export function createNodesView(): (nodes: readonly OverviewNode[]) => void {
-  return keyedList<OverviewNode>(byId('nodes'), (node) => node.id, nodeRow);
+export function createNodesView(api: Api): (nodes: readonly OverviewNode[]) => void {
+  return keyedList<OverviewNode>(
+    byId('nodes'),
+    (node) => node.id,
+    (node) => nodeRow(api, node),
+  );
 }
 
-function nodeRow(): Row<OverviewNode> {
+const addressOf = (node: OverviewNode): string => (node.public_url ?? node.url).replace(/^https?:\/\//, '');
+
+function nodeRow(api: Api, first: OverviewNode): Row<OverviewNode> {
+  let current = first;
   const role = el('strong', {});
   const dot = el('span', { class: 'dot', 'aria-hidden': 'true' });
   const state = el('span', { class: 'node-state' });
   const address = el('p', { class: 'node-address' });
   const load = el('p', { class: 'row-facts' });
-  const root = el('li', { class: 'node' }, el('p', { class: 'node-head' }, dot, role, state), address, load);
+  const drain = button('Drain', 'quiet node-action', async () => {
+    const isSure = await confirmed(
+      `Drain the edge ${addressOf(current)}?`,
+      'Its viewers are led to the other edges within seconds. It stays drained, also when it restarts, until you undrain it.',
+      'Drain',
+    );
+    if (isSure) await attempt(() => api.orderEdge(current.id, 'drain'), 'The edge is being drained');
+  });
+  const undrain = button('Undrain', 'quiet node-action', async () => {
+    await attempt(() => api.orderEdge(current.id, 'undrain'), 'The edge takes viewers again');
+  });
+  const head = el('p', { class: 'node-head' }, dot, role, state);
+  const root = el('li', { class: 'node' }, head, address, load, drain, undrain);
   const update = (node: OverviewNode): void => {
+    current = node;
     setText(role, node.role);
-    setText(state, node.state);
+    setText(state, nodeState(node));
     dot.className = `dot dot-${node.state}`;
-    setText(address, (node.public_url ?? node.url).replace(/^https?:\/\//, ''));
+    setText(address, addressOf(node));
     setText(load, [...nodeLoads(node.load), `up ${formatAge(node.started_at, Date.now())}`].join(' · '));
+    drain.hidden = node.role !== 'edge' || node.state !== 'healthy';
+    undrain.hidden = !node.is_drained;
+    drain.setAttribute('aria-label', `Drain the edge ${addressOf(node)}`);
+    undrain.setAttribute('aria-label', `Undrain the edge ${addressOf(node)}`);
   };
   return { root, update };
 }
+
+/** `drained` by an operator's order, until it is taken back; `draining` while the process ends. */
+export const nodeState = (node: Pick<OverviewNode, 'state' | 'is_drained'>): string =>
+  node.is_drained ? 'drained' : node.state;
 
 /** Small gauges of a node as words; those that count bytes with their unit. */
 export function nodeLoads(load: Record<string, number>): string[] {

@@ -30,6 +30,7 @@ export type EdgeMetrics = {
   sessionsClosed: CounterMetric;
   hedges: CounterMetric;
   retriesRefused: CounterMetric;
+  steered: CounterMetric;
 };
 
 /** What the pool of origins decides. */
@@ -111,5 +112,6 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
       'Requests that failed because the retry budget was spent',
       ['reason'],
     ),
+    steered: metrics.counter('headwater_edge_steering_total', 'Steering manifests answered', ['reason']),
   };
 }

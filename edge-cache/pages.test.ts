@@ -87,6 +87,17 @@ describe('pages', () => {
     expect(answer('/edges.json')?.headers['access-control-allow-origin']).toBe('*');
   });
 
+  it('lets pages load from a drained edge, which comes back while they are open, and lists it to none', async () => {
+    const loadable = () => ['https://drained.example', ...EDGES];
+    const some = new Pages(join(folder, 'player'), () => EDGES, loadable);
+    await some.load();
+    const policy = some.answer(requestOf('/'), '/')?.headers['content-security-policy'] ?? '';
+    expect(policy).toMatch(/connect-src [^;]*https:\/\/drained\.example/);
+    expect(policy.match(/connect-src [^;]*/)?.[0].match(/one\.example/g)).toHaveLength(1);
+    const list = some.answer(requestOf('/edges.json'), '/edges.json');
+    expect(list === null ? '' : (await bodyOf(list)).toString()).not.toContain('drained');
+  });
+
   it('says what to do when they were not built', async () => {
     const unbuilt = new Pages(join(folder, 'nowhere'), () => EDGES);
     await unbuilt.load();

@@ -32,15 +32,18 @@ const NOT_BUILT = 'The viewer pages are not built. Run `npm run build` and start
 export class Pages {
   readonly #folder: string;
   readonly #edges: () => string[];
+  readonly #loadable: () => string[];
   #files = new Map<string, PageFile>();
 
   /**
    * @param folder built pages
-   * @param edges public base addresses of all edges, this one first
+   * @param edges public base addresses of all edges in use, this one first
+   * @param loadable those that a page may have to load from while it is open: drained ones come back
    */
-  constructor(folder: string, edges: () => string[]) {
+  constructor(folder: string, edges: () => string[], loadable: () => string[] = edges) {
     this.#folder = folder;
     this.#edges = edges;
+    this.#loadable = loadable;
   }
 
   /** Reads every file of the folder; a missing folder leaves the table empty. */
@@ -73,7 +76,7 @@ export class Pages {
 
   #page(request: EdgeRequest, name: string): EdgeAnswer {
     const headers = {
-      ...pageHeaders(this.#edges(), name === 'embed'),
+      ...pageHeaders([...this.#edges(), ...this.#loadable()], name === 'embed'),
       'cache-control': 'public, max-age=0, must-revalidate',
     };
     return (

@@ -1,4 +1,5 @@
 // The edge's place among the nodes: whom it sees in the registry, and its own heartbeat. With a static list of origins it may come late or never.
+import { createEdgePlace, type EdgePlace } from '../platform/adapters/edge-roster.ts';
 import { createRedis, type RedisConnection } from '../platform/adapters/redis.ts';
 import { createHeartbeat, createRegistry, type Registry } from '../platform/adapters/registry.ts';
 import type { NodeInfo, Role } from '../platform/contract/nodes.ts';
@@ -12,6 +13,8 @@ const TRY_AGAIN_MS = 2_000;
 export type RegistryLink = {
   /** Last known nodes of a role; none before the registry was read. */
   nodes(role: Role): NodeInfo[];
+  /** An operator has ordered this edge out of use; false before Redis was asked. */
+  isDrained(): boolean;
   /** Started before the listeners: who is there. */
   reading: Component;
   /** Started after the listeners: this node is there. */
@@ -31,16 +34,27 @@ export function createRegistryLink(
   return isOptional ? lateLink(redisUrl, describe, log) : firmLink(redisUrl, describe, log);
 }
 
-type Parts = { redis: RedisConnection; registry: Registry; heartbeat: Component };
+type Parts = { redis: RedisConnection; registry: Registry; place: EdgePlace; heartbeat: Component };
 
 function makeParts(redisUrl: string, describe: () => NodeInfo, log: Logger): Parts {
   const redis = createRedis(redisUrl, log);
   return {
     redis,
     registry: createRegistry(redis, ['origin', 'edge'], log),
+    place: createEdgePlace(redis, () => describe().public_url ?? describe().url, log),
     heartbeat: createHeartbeat(redis, describe, log),
   };
 }
+
+/** The order first: an edge that is drained says so from its first heartbeat on. */
+const beatingOf = ({ place, heartbeat }: Parts, log: Logger) =>
+  sequence(
+    [
+      { name: 'roster of edges', component: place },
+      { name: 'heartbeat', component: heartbeat },
+    ],
+    log,
+  );
 
 const readingOf = ({ redis, registry }: Parts, log: Logger) =>
   sequence(
@@ -55,13 +69,14 @@ function firmLink(redisUrl: string, describe: () => NodeInfo, log: Logger): Regi
   const parts = makeParts(redisUrl, describe, log);
   return {
     nodes: (role) => parts.registry.nodes(role),
+    isDrained: () => parts.place.isDrained(),
     reading: readingOf(parts, log),
-    beating: parts.heartbeat,
+    beating: beatingOf(parts, log),
   };
 }
 
 function lateLink(redisUrl: string, describe: () => NodeInfo, log: Logger): RegistryLink {
-  let linked: { whole: ReturnType<typeof sequence>; registry: Registry } | null = null;
+  let linked: { whole: ReturnType<typeof sequence>; registry: Registry; place: EdgePlace } | null = null;
   let loop: Loop | null = null;
   let trying: Component | null = null;
   const tryOnce = async () => {
@@ -72,13 +87,13 @@ function lateLink(redisUrl: string, describe: () => NodeInfo, log: Logger): Regi
     const whole = sequence(
       [
         { name: 'registry', component: readingOf(parts, log) },
-        { name: 'heartbeat', component: parts.heartbeat },
+        { name: 'this edge', component: beatingOf(parts, log) },
       ],
       log,
     );
     try {
       await whole.start();
-      linked = { whole, registry: parts.registry };
+      linked = { whole, registry: parts.registry, place: parts.place };
     } catch (thrown) {
       await whole.close();
       throw thrown;
@@ -86,6 +101,7 @@ function lateLink(redisUrl: string, describe: () => NodeInfo, log: Logger): Regi
   };
   return {
     nodes: (role) => linked?.registry.nodes(role) ?? [],
+    isDrained: () => linked?.place.isDrained() ?? false,
     reading: { start: async () => undefined, close: async () => undefined },
     beating: {
       async start() {

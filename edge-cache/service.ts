@@ -16,6 +16,7 @@ import {
 import { strategies } from './balancer.ts';
 import type { EdgeConfig } from './config.ts';
 import { createRegistryLink, type RegistryLink } from './registry-link.ts';
+import { ORIGINS_UP, type SteeredEdge, steeredEdges } from './steering.ts';
 import { createTlsPort } from './tls-port.ts';
 import { createViewerSide, type ViewerSide } from './viewer-side.ts';
 
@@ -34,7 +35,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
   const link = createRegistryLink(
     config.redisUrl,
     config.origins.length > 0,
-    () => describe(context, state, tls.url, side),
+    () => describe(context, state, tls.url, side, link.isDrained()),
     log,
   );
   const http = createHttpClient(ORIGIN_CONNECTIONS, CONNECT_MS);
@@ -53,6 +54,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
     pagesFolder: builtFolder('player'),
     origins: { urls: () => originUrls(config, link), weightOf: (url) => config.originWeights.get(url) ?? 1 },
     edges: () => edgeUrls(state.publicUrl ?? '', link),
+    steered: () => steered(context, state, side, link),
     isDraining: () => state.isDraining,
     now: () => performance.now(),
   });
@@ -96,9 +98,30 @@ function edgeUrls(own: string, registry: RegistryLink): string[] {
   return [own, ...[...new Set(others)].sort()];
 }
 
-const describe = (context: ServiceContext, state: RoleState, tlsUrl: string, side: ViewerSide): NodeInfo => ({
-  ...nodeInfoOf(context, state, { connections: side.connections(), cache_bytes: side.cacheBytes() }),
+function steered(context: ServiceContext, state: RoleState, side: ViewerSide, link: RegistryLink): SteeredEdge[] {
+  const own = {
+    id: context.node,
+    address: state.publicUrl ?? '',
+    isFit: !state.isDraining && !link.isDrained() && side.origins.counts().up > 0,
+    load: side.connections(),
+  };
+  return steeredEdges(own, link.nodes('edge'));
+}
+
+const describe = (
+  context: ServiceContext,
+  state: RoleState,
+  tlsUrl: string,
+  side: ViewerSide,
+  isDrained: boolean,
+): NodeInfo => ({
+  ...nodeInfoOf(context, state, {
+    connections: side.connections(),
+    cache_bytes: side.cacheBytes(),
+    [ORIGINS_UP]: side.origins.counts().up,
+  }),
   ...(tlsUrl === '' ? {} : { tls_url: tlsUrl }),
+  ...(isDrained ? { is_drained: true, state: 'draining' } : {}),
   viewers: side.viewerCounts(),
 });
 

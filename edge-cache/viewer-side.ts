@@ -21,6 +21,7 @@ import { createNodeListener } from './node-listener.ts';
 import { OriginPool, type OriginSource, type OriginTuning } from './origins.ts';
 import { Pages } from './pages.ts';
 import { Prefetches } from './prefetch.ts';
+import { type SteeredEdge, Steering } from './steering.ts';
 import { createUpstream } from './upstream.ts';
 import { Viewers } from './viewers.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -46,6 +47,8 @@ export type ViewerSideParts = {
   origins: OriginSource;
   /** Public base addresses of all edges, this one first. */
   edges: () => string[];
+  /** The same with what steering goes by. */
+  steered: () => SteeredEdge[];
   isDraining: () => boolean;
   /** Monotonic milliseconds. */
   now: () => number;
@@ -77,7 +80,7 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
     ...{ source, selector, http, log, metrics, now },
     ...(tuning === undefined ? {} : { tuning }),
   });
-  const pages = new Pages(parts.pagesFolder, parts.edges);
+  const pages = new Pages(parts.pagesFolder, parts.edges, () => parts.steered().map((edge) => edge.address));
   const readiness = () => [
     ...(parts.isDraining() ? ['this edge is draining'] : []),
     ...(pool.counts().up === 0 ? ['no origin answers'] : []),
@@ -85,8 +88,9 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
   const connections = new Set<unknown>();
   const connectionCount = (): number => connections.size + h2.count;
   const plane = createPlane(parts, pool, connectionCount, (request, path) => {
-    return healthAnswer(request, path, readiness) ?? pages.answer(request, path);
+    return healthAnswer(request, path, readiness) ?? steering.answer(request, path) ?? pages.answer(request, path);
   });
+  const steering = new Steering(parts.steered, plane.metrics.steered);
   const report = (thrown: unknown): void => log.error('answer not written', { err: thrown });
   const h2: H2Sessions = createH2Sessions(plane.engine, parts.isDraining, plane.metrics, report);
   const server = createNodeListener(plane.engine, parts.isDraining, report);

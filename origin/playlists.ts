@@ -2,6 +2,7 @@
 import { type ContentId, contentOf, type PlaybackId } from '../platform/contract/ids.ts';
 import type { PlaybackInfo } from '../platform/contract/playback.ts';
 import type { AssetRecord, BroadcastRecord, PlaybackPolicy } from '../platform/contract/records.ts';
+import { pathwaysOf } from '../platform/contract/steering.ts';
 import { comparePositions, type Position } from '../platform/contract/timeline.ts';
 import { type MasterRendition, masterPlaylist } from '../platform/hls/master-playlist.ts';
 import { MediaPending, MediaUnknown, NotPlayable, StreamStale } from './errors.ts';
@@ -51,9 +52,11 @@ export type PlaylistDeps = {
   recordings: Recordings;
   /** How far viewers can rewind, unless the broadcast says otherwise. Unit: s. */
   windowS: number;
+  /** Public addresses of all edges. */
+  edges: () => readonly string[];
 };
 
-export function createPlaylists({ windows, live, vod, recordings, windowS }: PlaylistDeps): Playlists {
+export function createPlaylists({ windows, live, vod, recordings, windowS, edges }: PlaylistDeps): Playlists {
   const openWindow = async (broadcast: BroadcastRecord): Promise<LiveWindow | null> =>
     newestEpoch(broadcast) === null ? null : await windows.open(broadcast);
   const listable = (window: LiveWindow | null): LiveWindow | null => {
@@ -63,11 +66,11 @@ export function createPlaylists({ windows, live, vod, recordings, windowS }: Pla
   const assetMaster = async (asset: AssetRecord): Promise<string> => {
     if (isRecorded(asset) && assetState(asset) === 'ready') {
       const { renditions, broadcast } = await recordings.open(asset);
-      return masterText(contentOf(asset.id), renditions, broadcast);
+      return masterText(contentOf(asset.id), renditions, edges(), broadcast);
     }
     const renditions = playableRenditions(asset);
     if (renditions === null) throw new NotPlayable(assetState(asset));
-    return masterText(contentOf(asset.id), renditions);
+    return masterText(contentOf(asset.id), renditions, edges());
   };
   return {
     async master({ policy, ...shown }) {
@@ -78,7 +81,7 @@ export function createPlaylists({ windows, live, vod, recordings, windowS }: Pla
       if (broadcast === null) throw new NotPlayable('waiting');
       const window = listable(await openWindow(broadcast));
       if (window === null) throw notYet(broadcast);
-      const text = masterText(broadcast.content_id, broadcastRenditions(broadcast), broadcast);
+      const text = masterText(broadcast.content_id, broadcastRenditions(broadcast), edges(), broadcast);
       return { text, kind: 'live', policy, position: null };
     },
     async media(owner, request) {
@@ -130,10 +133,11 @@ async function assetMedia(
 function masterText(
   content: ContentId,
   renditions: readonly MasterRendition[],
+  edges: readonly string[],
   broadcast: BroadcastRecord | null = null,
 ): string {
   const isDependent = broadcast?.epochs.some((epoch) => epoch.grid === 'copy') ?? false;
-  const text = masterPlaylist({ content, renditions, isDependent });
+  const text = masterPlaylist({ content, renditions, isDependent, pathways: pathwaysOf(edges, content) });
   if (text === null) throw new NotPlayable('waiting');
   return text;
 }

@@ -93,6 +93,21 @@ describe('master', () => {
     expect(answer.headers['cache-control']).toBe('public, max-age=1');
     expect(answer.text).toContain(`v/-/${LIVE_CONTENT}/v360/index.m3u8`);
   });
+  test('names the edges as pathways where there are two, the same from every origin, and its ETag with them', async () => {
+    for (const id of [VIDEO_PLAYBACK, LIVE_PLAYBACK]) {
+      world.edges = ['http://localhost:8080'];
+      const alone = await get(`/${id}.m3u8`);
+      expect(alone.text).not.toMatch(/PATHWAY|localhost/);
+      world.edges = ['http://localhost:8081', 'http://localhost:8080'];
+      const both = await get(`/${id}.m3u8`);
+      expect(both.headers['cache-control']).toBe(alone.headers['cache-control']);
+      expect(both.headers['etag']).not.toBe(alone.headers['etag']);
+      expect(both.text).toContain('#EXT-X-CONTENT-STEERING:');
+      expect(both.text).toContain('http://localhost:8081/v/-/');
+      world.edges.reverse();
+      expect((await get(`/${id}.m3u8`)).text).toBe(both.text);
+    }
+  });
   test('of an id that nobody knows: 404 without a state', async () => {
     const answer = await get('/nobodyKnowsThisId00.m3u8').expect(404);
     expect(answer.headers['headwater-state']).toBeUndefined();

@@ -1,5 +1,6 @@
 // The origin put together: what it is made of, and the order in which that starts and closes.
 import { createServer, type Server } from 'node:http';
+import { createEdgeRoster, type EdgeRoster } from '../platform/adapters/edge-roster.ts';
 import { createEventBus, type EventBus } from '../platform/adapters/event-bus.ts';
 import { openStorage } from '../platform/adapters/open-storage.ts';
 import { indexWatch } from '../platform/adapters/record-watch.ts';
@@ -63,6 +64,7 @@ type Parts = {
   follower: TimelineFollower;
   events: EventBus;
   registry: Registry;
+  edges: EdgeRoster;
   http: HttpClient;
 };
 
@@ -79,6 +81,7 @@ export function createOrigin(config: OriginConfig, context: ServiceContext): Ser
     follower: createTimelineFollower(redis, log),
     events: createEventBus(redis, log),
     registry: createRegistry(redis, ['transcoder'], log),
+    edges: createEdgeRoster(redis, log),
     http: createHttpClient(WORKER_CONNECTIONS, WORKER_CONNECT_MS),
   };
   const readiness = createReadiness({ redis: redis.client, storage, isDraining: () => state.isDraining });
@@ -99,6 +102,7 @@ export function createOrigin(config: OriginConfig, context: ServiceContext): Ser
       { name: 'redis', component: redis },
       { name: 'index', component: indexWatch(parts.records, { isAwaited: false }) },
       { name: 'registry', component: parts.registry },
+      { name: 'edges', component: parts.edges },
       { name: 'requests to transcoders', component: { start: async () => undefined, close: () => parts.http.close() } },
       { name: 'timeline follower', component: parts.follower },
       ...eventParts(parts.events, directory, windows),
@@ -142,7 +146,14 @@ function answering(parts: Parts, config: OriginConfig, context: ServiceContext, 
     metrics,
     readiness,
     directory,
-    playlists: createPlaylists({ windows, live, vod, recordings, windowS: config.liveWindowS }),
+    playlists: createPlaylists({
+      windows,
+      live,
+      vod,
+      recordings,
+      windowS: config.liveWindowS,
+      edges: () => parts.edges.addresses(),
+    }),
     dash: createDash({ directory, windows, recordings, vod }),
     images: createImages({ storage: reads, windows, recordings }),
     liveMedia: createLiveMedia({ windows, workers, inits: new LiveInits(reads) }),

@@ -1,10 +1,14 @@
 // Loader for hls.js: each of its requests goes through requestFromEdges, so a dying edge costs one request a moment and the source no reload.
 // hls.js itself is named in playback.ts only: the types here are the part of its loader contract that is used.
+import type { SteeringManifest } from '../platform/contract/steering.ts';
 import { type EdgeAnswer, NoEdgeAnswered, requestFromEdges } from './edge-request.ts';
-import { type EdgeRing, withViewer } from './edges.ts';
+import { type EdgeRing, withPathway, withViewer } from './edges.ts';
 import type { HeldLimits } from './hls-settings.ts';
 
-type RequestContext = { url: string; responseType: string; rangeStart?: number; rangeEnd?: number };
+/** hls.js's name for steering manifests. */
+const STEERING = 'steering-manifest';
+
+type RequestContext = { url: string; type?: string; responseType: string; rangeStart?: number; rangeEnd?: number };
 type LoadStats = {
   aborted: boolean;
   loaded: number;
@@ -110,11 +114,11 @@ class EdgeLoader<T extends RequestContext> {
 
   async #run(context: T, callbacks: Callbacks<T>, signal: AbortSignal): Promise<void> {
     try {
-      const answer = await requestFromEdges(
-        withViewer(context.url, this.#viewer),
-        this.#ring,
-        this.#options(context, signal),
-      );
+      const isSteering = context.type === STEERING;
+      const url = isSteering ? withPathway(context.url, this.#ring.pathway) : withViewer(context.url, this.#viewer);
+      // One round is enough: hls.js asks again after the time to live.
+      const options = { ...this.#options(context, signal), ...(isSteering ? { isSteering, rounds: 1 } : {}) };
+      const answer = await requestFromEdges(url, this.#ring, options);
       if (!signal.aborted) this.#deliver(answer, context, callbacks);
     } catch (error) {
       if (signal.aborted) return;
@@ -166,6 +170,7 @@ class EdgeLoader<T extends RequestContext> {
     stats.bwEstimate = (stats.total * 8_000) / Math.max(1, stats.loading.end - stats.loading.first);
     // The address asked for, not the one that answered: relative addresses stay on one name and are moved per request.
     const response = { url: context.url, data: decode(answer.bytes, context.responseType), code: answer.status };
+    if (context.type === STEERING) this.#ring.steer(priorityIn(response.data), answer.base);
     callbacks.onSuccess(response, stats, context, null);
   }
 }
@@ -174,4 +179,10 @@ function decode(bytes: ArrayBuffer, responseType: string): string | ArrayBuffer 
   if (responseType === 'arraybuffer') return bytes;
   const text = new TextDecoder().decode(bytes);
   return responseType === 'json' ? (JSON.parse(text) as object) : text;
+}
+
+/** What a steering manifest asks for; nothing where it is none. */
+function priorityIn(data: string | ArrayBuffer | object): readonly string[] {
+  const priority = (data as Partial<SteeringManifest>)['PATHWAY-PRIORITY'];
+  return Array.isArray(priority) ? priority.map(String) : [];
 }

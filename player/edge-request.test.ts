@@ -98,6 +98,19 @@ describe('requestFromEdges', () => {
     expect(asked).toHaveLength(4);
   });
 
+  it('asks home for steering whoever is in use, and holds neither answer nor failure for or against an edge', async () => {
+    const { ring, asked } = setUp({ [A]: ok('a'), [B]: ok('b') });
+    ring.steer(['b.test', '.'], A);
+    const answer = await requestFromEdges(`${A}/steering.json`, ring, options({ isSteering: true }));
+    expect(answer.base).toBe(A);
+    expect(ring.current).toBe(B);
+    const broken = setUp({ [A]: dead, [B]: ok('b') });
+    expect((await requestFromEdges(`${A}/steering.json`, broken.ring, options({ isSteering: true }))).base).toBe(B);
+    expect(broken.ring.current).toBe(A);
+    expect(broken.ring.order()).toEqual([A, B]);
+    expect(asked).toEqual([`${A}/steering.json`]);
+  });
+
   it('stops when aborted, and asks nobody else', async () => {
     const { ring, asked } = setUp({ [A]: silent, [B]: ok('b') });
     const abort = new AbortController();

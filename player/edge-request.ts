@@ -11,8 +11,9 @@ export type EdgeAnswer = {
   startedAt: number;
   firstByteAt: number;
   endedAt: number;
-  /** Address that answered. */
+  /** Address that answered, and the edge it is on. */
   url: string;
+  base: string;
 };
 
 export type EdgeRequestOptions = {
@@ -30,6 +31,8 @@ export type EdgeRequestOptions = {
   silenceMs: number;
   /** Times all edges are asked before the request fails. */
   rounds: number;
+  /** A steering manifest: home is asked first, and how that goes says nothing about which edge is in use. */
+  isSteering?: boolean;
   /** Called for each attempt with its start, and as bytes arrive. */
   onAttempt?: (startedAt: number) => void;
   onProgress?: (loadedBytes: number, totalBytes: number, firstByteAt: number) => void;
@@ -54,6 +57,7 @@ const ROUND_MOST_MS = 2_000;
 const GRACE_MS = 100;
 
 /** `isShared`: the answer concerns one stream on every edge alike, and says nothing about this edge. */
+type Attempt = Omit<EdgeAnswer, 'base'>;
 type Failure = { status: number; isTimeout: boolean; isShared?: boolean };
 
 /**
@@ -64,7 +68,7 @@ type Failure = { status: number; isTimeout: boolean; isShared?: boolean };
 export async function requestFromEdges(url: string, ring: EdgeRing, options: EdgeRequestOptions): Promise<EdgeAnswer> {
   let failure: Failure = { status: 0, isTimeout: false };
   for (let round = 0; round < options.rounds; round += 1) {
-    const order = ring.order();
+    const order = options.isSteering ? ring.steeringOrder() : ring.order();
     for (const [index, base] of order.entries()) {
       options.signal.throwIfAborted();
       const isLast = index === order.length - 1;
@@ -75,11 +79,12 @@ export async function requestFromEdges(url: string, ring: EdgeRing, options: Edg
         : hedged(url, ring, [base, second], options));
       options.signal.throwIfAborted();
       if ('headers' in result) {
-        ring.succeeded(ring.bases.find((item) => result.url.startsWith(item)) ?? base);
-        return result;
+        const answeredBy = ring.bases.find((item) => result.url.startsWith(`${item}/`)) ?? base;
+        if (!options.isSteering) ring.succeeded(answeredBy);
+        return { ...result, base: answeredBy };
       }
       failure = result;
-      if (!result.isShared) ring.failed(base);
+      if (!result.isShared && !options.isSteering) ring.failed(base);
     }
     if (round < options.rounds - 1) await pause(backoffMs(round, ROUND_FIRST_MS, ROUND_MOST_MS), options.signal);
   }
@@ -96,9 +101,9 @@ async function hedged(
   ring: EdgeRing,
   [first, second]: [string, string],
   options: EdgeRequestOptions,
-): Promise<EdgeAnswer | Failure> {
+): Promise<Attempt | Failure> {
   const loser = new AbortController();
-  const ask = (base: string): Promise<EdgeAnswer | Failure> =>
+  const ask = (base: string): Promise<Attempt | Failure> =>
     attempt(onEdge(url, ring.bases, base), options.lastFirstByteMs, {
       ...options,
       signal: AbortSignal.any([options.signal, loser.signal]),
@@ -122,7 +127,7 @@ async function hedged(
   return result;
 }
 
-async function attempt(url: string, limitMs: number, options: EdgeRequestOptions): Promise<EdgeAnswer | Failure> {
+async function attempt(url: string, limitMs: number, options: EdgeRequestOptions): Promise<Attempt | Failure> {
   const limit = new AbortController();
   const startedAt = performance.now();
   options.onAttempt?.(startedAt);

@@ -1,6 +1,7 @@
 // Plays one playlist on one <video>: hls.js, or the browser's own HLS where hls.js cannot run. The only file that names hls.js.
-import Hls, { type ErrorData } from 'hls.js';
+import Hls, { ContentSteeringController, type ErrorData, type Level } from 'hls.js';
 import workerAddress from 'hls.js/dist/hls.worker.js?url';
+import { HOME_PATHWAY } from '../platform/contract/steering.ts';
 import { pause } from './backoff.ts';
 import { bufferedAhead } from './buffer.ts';
 import { edgeLoader } from './edge-loader.ts';
@@ -30,6 +31,17 @@ export type PlaybackOptions = {
 /** Errors kept for `state()`. */
 const KEPT_ERRORS = 50;
 const TICK_MS = 200;
+
+/**
+ * hls.js reads the steering manifest by its own timers, and stays on the addresses it began with: which edge is asked is the
+ * ring's to decide, for steering and failures alike, and moving a request needs no new playlist.
+ */
+class HomePathway extends ContentSteeringController {
+  override filterParsedLevels(levels: Level[]): Level[] {
+    const own = levels.filter((level) => level.pathwayId === HOME_PATHWAY);
+    return super.filterParsedLevels(own.length === 0 ? levels : own);
+  }
+}
 
 /** One mounted source. `start` begins loading; `destroy` releases everything and may be called twice. */
 export class Playback {
@@ -182,6 +194,7 @@ export class Playback {
     const hls = new Hls({
       ...hlsSettings(isLive, workerAddress),
       loader: edgeLoader(ring, viewer, () => heldLimits(this.#hls?.latestLevelDetails ?? null)),
+      contentSteeringController: HomePathway,
       startPosition: position,
     });
     this.#hls = hls;

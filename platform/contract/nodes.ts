@@ -55,6 +55,8 @@ export const NodeInfo = z.object({
   /** Private listener: /metrics, /healthz, /readyz. */
   private_url: z.string(),
   state: z.enum(['healthy', 'draining']),
+  /** Edges: an operator has ordered it out of use; its state is `draining`, and it answers on. */
+  is_drained: z.boolean().optional(),
   started_at: z.number().int(),
   pid: z.number().int(),
   version: z.string(),

@@ -8,6 +8,8 @@ export type OverviewNode = {
   url: string;
   public_url: string | null;
   state: 'healthy' | 'draining';
+  /** An edge that an operator has ordered out of use. */
+  is_drained: boolean;
   /** ms since the epoch. */
   started_at: number;
   pid: number;

@@ -25,6 +25,11 @@ export const progressKey = (asset: string) => `hw:progress:${asset}` as const;
 export const nodesKey = (role: Role) => `hw:nodes:${role}` as const;
 export const nodeExpiryKey = (role: Role) => `hw:node-expiry:${role}` as const;
 
+/** Sorted set public address of an edge -> when it last said that it is there (ms, Redis clock). Written by edges each second, read by origins. */
+export const edgesSeenKey = 'hw:edges-seen';
+/** Hash public address of an edge -> EdgeOrder (contract/steering.ts). Written by the api, put back by the edge that it concerns. */
+export const edgeOrdersKey = 'hw:edge-orders';
+
 /** Pub/sub channel of platform events (contract/events.ts). A hint only: every reader also polls. */
 export const eventsChannel = 'hw:events';
 /** Bull's own keys live under this prefix. */

@@ -1,5 +1,5 @@
 // Master playlists, read back by two independent parsers.
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readMaster } from '../../test/support/playlist-parsers.ts';
 import { audio0, LIVE_CONTENT, video360, video720 } from '../../test/support/timelines.ts';
 import type { RenditionName } from '../contract/ids.ts';
@@ -88,4 +88,54 @@ test('nothing to play is no playlist', () => {
 test('of pass-through no variant promises key frames at the start of its segments', () => {
   const text = masterPlaylist({ content: LIVE_CONTENT, renditions: [video360], isDependent: true }) ?? '';
   expect(readMaster(text).manifest.independentSegments).toBeUndefined();
+});
+
+describe('with edges to steer between', () => {
+  const edges = ['http://localhost:8080', 'https://edge.example'];
+  const steered = (more: Partial<Parameters<typeof masterPlaylist>[0]> = {}) =>
+    masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0, video360, video720], pathways: edges, ...more }) ?? '';
+
+  test('names the steering manifest and the pathway to begin with', () => {
+    expect(steered()).toContain('#EXT-X-CONTENT-STEERING:SERVER-URI="steering.json",PATHWAY-ID="."\n');
+  });
+
+  test('lists every variant for every pathway, those of the answering edge first and relative', () => {
+    const { manifest, other } = readMaster(steered());
+    const names = ['v720', 'v360'];
+    expect(manifest.playlists?.map((one) => [one.attributes['PATHWAY-ID'], one.uri])).toEqual([
+      ...names.map((name) => ['.', `v/-/${LIVE_CONTENT}/${name}/index.m3u8`]),
+      ...names.map((name) => ['localhost-8080', `http://localhost:8080/v/-/${LIVE_CONTENT}/${name}/index.m3u8`]),
+      ...names.map((name) => ['edge.example', `https://edge.example/v/-/${LIVE_CONTENT}/${name}/index.m3u8`]),
+    ]);
+    expect(other.variants.map((one) => one.stableVariantId)).toEqual([...names, ...names, ...names]);
+    // But for address, group and pathway a variant is the same on every edge.
+    expect(new Set(other.variants.map((one) => one.bandwidth)).size).toBe(2);
+  });
+
+  test('the audio of a pathway is on the same edge as its video', () => {
+    const { other } = readMaster(steered());
+    for (const variant of other.variants) {
+      const edge = variant.uri.replace(/v\/-.*$/, '');
+      expect(variant.audio.map((one) => [one.uri, one.isDefault])).toEqual([
+        [`${edge}v/-/${LIVE_CONTENT}/a0/index.m3u8`, true],
+      ]);
+    }
+    expect(steered().match(/STABLE-RENDITION-ID="a0"/g)).toHaveLength(3);
+  });
+
+  test('audio alone is listed for every pathway too', () => {
+    const { manifest } = readMaster(steered({ renditions: [audio0] }));
+    expect(manifest.playlists?.map((one) => one.attributes['PATHWAY-ID'])).toEqual([
+      '.',
+      'localhost-8080',
+      'edge.example',
+    ]);
+  });
+
+  test('without edges nothing of it is there', () => {
+    expect(steered({ pathways: [] })).toBe(
+      masterPlaylist({ content: LIVE_CONTENT, renditions: [audio0, video360, video720] }),
+    );
+    expect(steered({ pathways: [] })).not.toMatch(/PATHWAY|STABLE|STEERING/);
+  });
 });

@@ -196,3 +196,39 @@ test.runIf(canRun)('settings at creation, and the backup key, shown once', async
   await row().getByText('pass-through · two workers · recorded').waitFor();
   expect(failures).toEqual([]);
 });
+
+test.runIf(canRun)('an edge is drained after a question, says so, and is given back', async () => {
+  const edge = (id: string, address: string) => ({
+    id,
+    role: 'edge',
+    url: address,
+    public_url: address,
+    private_url: '',
+    state: 'healthy',
+    started_at: Date.now(),
+    pid: 1,
+    version: '1',
+    load: { connections: 3 },
+  });
+  const [one, two] = [edge('E'.repeat(22), 'http://one.test'), edge('F'.repeat(22), 'http://two.test')];
+  parts.nodes.push(one as never, two as never);
+  const drain = page.getByRole('button', { name: 'Drain the edge one.test', exact: true });
+  await drain.focus();
+  await page.keyboard.press('Enter');
+  await page
+    .getByRole('dialog')
+    .getByText(/It stays drained, also when it restarts/)
+    .waitFor();
+  await page.keyboard.press('Escape');
+  expect([...parts.edgeOrders]).toEqual([]);
+  await drain.click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Drain', exact: true }).click();
+  await waitUntil('the order', () => parts.edgeOrders.get('http://one.test') === 'drained');
+  Object.assign(one, { state: 'draining', is_drained: true });
+  await page.locator('.node', { hasText: 'one.test' }).getByText('drained', { exact: true }).waitFor();
+  await drain.waitFor({ state: 'hidden' });
+  await page.getByRole('button', { name: 'Undrain the edge one.test' }).click();
+  await waitUntil('the order', () => parts.edgeOrders.get('http://one.test') === 'open');
+  expect(await page.getByRole('button', { name: 'Undrain the edge two.test' }).isVisible()).toBe(false);
+  expect(failures).toEqual([]);
+});

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pickEdgeConfig } from '../../edge-cache/config.ts';
 import { createEdge } from '../../edge-cache/service.ts';
+import { orderEdge } from '../../platform/adapters/edge-roster.ts';
 import { createRedis, type RedisConnection } from '../../platform/adapters/redis.ts';
 import { createHeartbeat, createRegistry } from '../../platform/adapters/registry.ts';
 import { type NodeId, newId } from '../../platform/contract/ids.ts';
@@ -120,6 +121,41 @@ describe('an edge', () => {
       );
     });
     await first.close();
+    await second.close();
+  });
+
+  it('steers to the other edge while it is drained, and tells the registry, over a restart', async () => {
+    const [a, b] = ['https://a.example', 'https://b.example'] as const;
+    const first = await startEdge({ HEADWATER_EDGE_PUBLIC_URLS: a });
+    const second = await startEdge({ HEADWATER_EDGE_PUBLIC_URLS: b });
+    const registry = createRegistry(redis, ['edge'], silentLogger);
+    open.push(registry);
+    await registry.start();
+    const priority = async (edge: Service, at = '.'): Promise<string[]> => {
+      const answer = await fetch(`${edge.addresses().url}/steering.json?_HLS_pathway=${at}`);
+      return ((await answer.json()) as { 'PATHWAY-PRIORITY': string[] })['PATHWAY-PRIORITY'];
+    };
+    const begins = (edge: Service, ids: string[], at?: string) =>
+      until(`steering begins with ${ids.join()}`, 10_000, async () => (await priority(edge, at)).join() === ids.join());
+    await begins(first, ['.', 'b.example']);
+    await begins(second, ['.', 'a.example']);
+
+    await orderEdge(redis, a, 'drained');
+    await begins(first, ['b.example', '.']);
+    await begins(second, ['.', 'a.example'], 'a.example');
+    const stateOf = (address: string) => registry.nodes('edge').find((node) => node.public_url === address);
+    await until('the registry says so', 10_000, async () => stateOf(a)?.is_drained === true);
+    expect(stateOf(a)?.state).toBe('draining');
+    expect(stateOf(b)?.is_drained).toBeUndefined();
+    expect(await statusOf(`${first.addresses().url}${MASTER}`)).toBe(200);
+    expect(await statusOf(`${first.addresses().url}/readyz`)).toBe(200);
+
+    await first.close();
+    const again = await startEdge({ HEADWATER_EDGE_PUBLIC_URLS: a });
+    expect(await priority(again, 'b.example')).toEqual(['b.example', '.']);
+    await orderEdge(redis, a, 'open');
+    await begins(again, ['.', 'b.example'], 'b.example');
+    await again.close();
     await second.close();
   });
 

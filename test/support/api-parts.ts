@@ -6,6 +6,7 @@ import { createAssets } from '../../api/assets.ts';
 import { createClips } from '../../api/clips.ts';
 import { createContents } from '../../api/contents.ts';
 import { createSpaceCheck } from '../../api/disk-space.ts';
+import { createEdgeControl } from '../../api/edges.ts';
 import { createEndpoints } from '../../api/endpoints.ts';
 import { createJobControl } from '../../api/job-control.ts';
 import { createLiveStreams } from '../../api/live-streams.ts';
@@ -29,6 +30,7 @@ import type { NodeInfo } from '../../platform/contract/nodes.ts';
 import type { ObjectKey } from '../../platform/contract/object-keys.ts';
 import type { BroadcastRecord } from '../../platform/contract/records.ts';
 import { timelineKey } from '../../platform/contract/redis-keys.ts';
+import type { EdgeOrder } from '../../platform/contract/steering.ts';
 import { comparePositions, type TimelineEntry } from '../../platform/contract/timeline.ts';
 import type { Logger } from '../../platform/runtime/log.ts';
 import { createMetrics } from '../../platform/runtime/metrics.ts';
@@ -277,13 +279,18 @@ export function createApiParts(options: { freeBytes?: number; uploadMaxBytes?: n
     now: () => performance.now() * 1e6,
   });
   const jobs = createJobControl({ assets, records, streams });
+  const edgeOrders = new Map<string, EdgeOrder>();
+  const edges = createEdgeControl({
+    nodes: registry,
+    order: async (address, order) => void edgeOrders.set(address, order),
+  });
   const shared = {
     rtmpUrl: 'rtmp://ingest.test/live',
     liveWindowS: 14_400,
     publicUrl: config.publicUrl,
     tokenId: 'admin',
   };
-  const endpoints = createEndpoints({ uploads, assets, clips, streams, jobs, overview, ...shared });
+  const endpoints = createEndpoints({ uploads, assets, clips, streams, jobs, edges, overview, ...shared });
   const metrics = createMetrics(false);
   const app: Express = createApiApp({
     endpoints,
@@ -314,6 +321,8 @@ export function createApiParts(options: { freeBytes?: number; uploadMaxBytes?: n
     events,
     logLines,
     nodes,
+    /** What was ordered, by public address. */
+    edgeOrders,
     uploads,
     assets,
     clips,

@@ -65,6 +65,7 @@ export async function startEdgeSide(origins: () => string[], options: EdgeSideOp
     pagesFolder: '/no/such/folder',
     origins: { urls: origins },
     edges: () => ['http://localhost:1'],
+    steered: () => [],
     isDraining,
     now: () => performance.now() + shiftMs,
   });

@@ -1,7 +1,7 @@
 // A live stream with a publisher that comes back by itself and a viewer in Chromium: what the viewer saw while something was done to the platform.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { createRedis } from '../../platform/adapters/redis.ts';
 import { NodeInfo } from '../../platform/contract/nodes.ts';
 import { nodesKey } from '../../platform/contract/redis-keys.ts';
@@ -20,6 +20,8 @@ export type Viewed = {
 export type LiveWatch = {
   streamId: string;
   playback: string;
+  /** The watch page on the first edge. */
+  page: Page;
   /** Ends the publisher; it stays away until `publishAgain`. */
   cutPublisher(): Promise<void>;
   publishAgain(): void;
@@ -118,6 +120,7 @@ export async function watchLive(
   return {
     streamId: stream.id,
     playback: stream.playback,
+    page,
     cutPublisher: encoder.cut,
     publishAgain: encoder.again,
     alsoEnds: (end) => void others.push(end),

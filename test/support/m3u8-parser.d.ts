@@ -36,6 +36,7 @@ declare module 'm3u8-parser' {
         'AVERAGE-BANDWIDTH': string;
         CODECS: string;
         AUDIO?: string;
+        'PATHWAY-ID'?: string;
         'FRAME-RATE'?: number;
         RESOLUTION?: { width: number; height: number };
       };

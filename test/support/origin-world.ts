@@ -61,6 +61,8 @@ export type World = {
   isReady: boolean;
   /** Known to the registry. */
   transcoders: NodeInfo[];
+  /** Public addresses of the edges. */
+  edges: string[];
 };
 export let world: World;
 export let metrics: Metrics;
@@ -116,6 +118,7 @@ export async function newWorld(): Promise<void> {
     isStoreDown: false,
     isReady: true,
     transcoders: [],
+    edges: [],
   };
   storage = breakable(createFsStorage(await tempDir('origin-routes')));
   metrics = createMetrics(false);
@@ -175,7 +178,7 @@ export async function newWorld(): Promise<void> {
     metrics: counted,
     readiness: () => (world.isReady ? [] : ['redis: away']),
     directory,
-    playlists: createPlaylists({ windows, live, vod, recordings, windowS: 120 }),
+    playlists: createPlaylists({ windows, live, vod, recordings, windowS: 120, edges: () => world.edges }),
     dash: createDash({ directory, windows, recordings, vod }),
     images: createImages({ storage, windows, recordings }),
     liveMedia: createLiveMedia({ windows, workers, inits: new LiveInits(storage) }),

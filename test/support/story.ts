@@ -120,10 +120,11 @@ export function waitUntilLive(edge: string, playback: string, limitMs = 30_000):
 export type MasterVariant = { uri: string; bandwidth: number; width: number; height: number; codecs: string };
 export type Master = { variants: MasterVariant[]; audio: string | null };
 
-/** Parsed by hls-parser; addresses are absolute. */
+/** Parsed by hls-parser, of the pathway of the edge that answered; addresses are absolute. */
 export function parseMaster(text: string, base: string): Master {
   const parsed = HlsParser.parse(text) as HlsParser.types.MasterPlaylist;
-  const variants = parsed.variants.map((variant) => ({
+  const own = parsed.variants.filter((variant) => !URL.canParse(variant.uri));
+  const variants = own.map((variant) => ({
     uri: new URL(variant.uri, base).href,
     bandwidth: variant.bandwidth,
     width: variant.resolution?.width ?? 0,
