@@ -1,6 +1,6 @@
 // The stage of one run: certificate, files, stand-in origins, and a server under test that is started for each measurement and cleared away after it.
 
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,11 +21,13 @@ export class Stage {
   readonly folder: string;
   readonly zeroMs: number;
   readonly origins: StandIn[];
-  /** How each peer was started last. */
+  /** How each peer was started last; `{server}` and `{stage}` are its own folder and everybody's. */
   readonly commands = new Map<string, string>();
   readonly #certificate: CertificateFiles;
   readonly #env: Record<string, string>;
   #count = 0;
+  /** Memory is what tmpfs takes: it goes when the bench is ended by a signal, too. */
+  readonly #sweep = (): void => rmSync(this.folder, { recursive: true, force: true });
 
   private constructor(
     folder: string,
@@ -39,6 +41,7 @@ export class Stage {
     this.zeroMs = zeroMs;
     this.#certificate = certificate;
     this.#env = env;
+    process.on('exit', this.#sweep);
   }
 
   static async open({ origins, env }: StageOptions): Promise<Stage> {
@@ -79,7 +82,7 @@ export class Stage {
         cacheBytes,
         env: this.#env,
       });
-      this.commands.set(peer.name, running.command);
+      this.commands.set(peer.name, this.#plain(running.command, folder));
       try {
         return await work(running);
       } finally {
@@ -90,6 +93,15 @@ export class Stage {
     }
   }
 
+  /** A command as anybody could type it: no place of this machine. */
+  #plain(command: string, folder: string): string {
+    return command
+      .replaceAll(folder, '{server}')
+      .replaceAll(this.folder, '{stage}')
+      .replaceAll(`${process.cwd()}/`, '')
+      .replaceAll(process.execPath, 'node');
+  }
+
   /** What the origins were asked since the last reading. */
   async asked(): Promise<Asked> {
     return sumCounts(await Promise.all(this.origins.map((origin) => origin.counts())));
@@ -97,6 +109,7 @@ export class Stage {
 
   async close(): Promise<void> {
     for (const origin of this.origins) await origin.stop();
+    process.off('exit', this.#sweep);
     await rm(this.folder, { recursive: true, force: true });
   }
 }
