@@ -108,6 +108,44 @@ describe('a hedge', () => {
   });
 });
 
+describe('the times that hedges go by', () => {
+  it('hold what overtaken requests took at least: hedges do not make themselves earlier', async () => {
+    let isSilent = false;
+    const world = upstreamWorld((origin) => {
+      if (isSilent && origin === A) return NEVER;
+      world.pass(40);
+      return ok();
+    });
+    for (let n = 0; n < 30; n += 1) await world.fetch();
+    isSilent = true;
+    for (let n = 0; n < 10; n += 1) await world.fetch();
+    const [first = 0, last = 0] = [world.waits[0], world.waits.at(-1)];
+    expect(first).toBeGreaterThanOrEqual(40);
+    expect(last).toBeGreaterThan(first);
+  });
+
+  it('hold nothing of requests that origins hold back', async () => {
+    const world = upstreamWorld(() => ok());
+    for (let n = 0; n < 40; n += 1) await world.fetch({ hold: { ms: 8_000, isDue: false } });
+    await world.fetch();
+    expect(world.waits).toEqual([]);
+  });
+});
+
+describe('a request under way', () => {
+  it('is over with its body, read or let go', async () => {
+    const world = upstreamWorld(() => ok());
+    await world.fetch();
+    expect(world.under()).toBe(0);
+    const [read, dropped] = [await world.fetch({ kind: 'segment' }), await world.fetch({ kind: 'segment' })];
+    expect(world.under()).toBe(2);
+    if (Buffer.isBuffer(read.body) || Buffer.isBuffer(dropped.body)) throw new Error('not streamed');
+    for await (const chunk of read.body.stream) expect(chunk.toString()).toBe('body');
+    dropped.body.discard();
+    await expect.poll(() => world.under()).toBe(0);
+  });
+});
+
 describe('while all origins have been away for long', () => {
   it('a request ends within a second: one round, 300 ms for each first byte', async () => {
     const world = upstreamWorld((_origin, request) => {
