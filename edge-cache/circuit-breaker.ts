@@ -8,7 +8,8 @@ const LEAST_OUTCOMES = 20;
 const OPENING_SHARE = 0.5;
 /** First time open; doubled each time the trial fails. Unit: ms. */
 const OPEN_MS = 1_000;
-const LONGEST_OPEN_MS = 30_000;
+/** When all origins fail because of something behind them, viewers wait this long at most after it is over. Unit: ms. */
+const LONGEST_OPEN_MS = 4_000;
 /** A trial nobody has heard of for this long is no longer waited for. Unit: ms. */
 const TRIAL_MS = 2_000;
 

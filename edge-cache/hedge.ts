@@ -11,8 +11,8 @@ const REMEMBERED = 1_000;
 /** Answers of one origin below which they say nothing about the next one. */
 const LEAST_ANSWERS = 30;
 const LATE_QUANTILE = 0.95;
-/** Below this lateness is noise of this process itself. Unit: ms. */
-const SOONEST_MS = 25;
+/** A viewer has this much time, and origins under load are late by less. Unit: ms. */
+const SOONEST_MS = 100;
 const MAX_KINDS = 32;
 const MAX_ORIGINS = 256;
 

@@ -91,7 +91,7 @@ describe('a hedge', () => {
 
   it('is not sent when this process is busy', async () => {
     const world = await silentA();
-    world.lag(30);
+    world.lag(110);
     const answer = world.fetch();
     await expect.poll(() => world.hedges).toEqual(['skipped']);
     world.end();
@@ -105,6 +105,44 @@ describe('a hedge', () => {
     expect(world.asked[0]?.request.signal?.aborted).toBe(false);
     world.end();
     await expect(answer).rejects.toThrow();
+  });
+});
+
+describe('the times that hedges go by', () => {
+  it('hold what overtaken requests took at least: hedges do not make themselves earlier', async () => {
+    let isSilent = false;
+    const world = upstreamWorld((origin) => {
+      if (isSilent && origin === A) return NEVER;
+      world.pass(150);
+      return ok();
+    });
+    for (let n = 0; n < 30; n += 1) await world.fetch();
+    isSilent = true;
+    for (let n = 0; n < 5; n += 1) await world.fetch();
+    const [first = 0, last = 0] = [world.waits[0], world.waits.at(-1)];
+    expect(first).toBeGreaterThanOrEqual(150);
+    expect(last).toBeGreaterThan(first);
+  });
+
+  it('hold nothing of requests that origins hold back', async () => {
+    const world = upstreamWorld(() => ok());
+    for (let n = 0; n < 40; n += 1) await world.fetch({ hold: { ms: 8_000, isDue: false } });
+    await world.fetch();
+    expect(world.waits).toEqual([]);
+  });
+});
+
+describe('a request under way', () => {
+  it('is over with its body, read or let go', async () => {
+    const world = upstreamWorld(() => ok());
+    await world.fetch();
+    expect(world.under()).toBe(0);
+    const [read, dropped] = [await world.fetch({ kind: 'segment' }), await world.fetch({ kind: 'segment' })];
+    expect(world.under()).toBe(2);
+    if (Buffer.isBuffer(read.body) || Buffer.isBuffer(dropped.body)) throw new Error('not streamed');
+    for await (const chunk of read.body.stream) expect(chunk.toString()).toBe('body');
+    dropped.body.discard();
+    await expect.poll(() => world.under()).toBe(0);
   });
 });
 

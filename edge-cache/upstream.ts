@@ -17,7 +17,7 @@ import { RetryBudget } from './retry-budget.ts';
 /** Between two reads of a body. Unit: ms. */
 const IDLE_MS = 2_000;
 /** A timer later than this says something about this process. Unit: ms. */
-const LAG_MS = 20;
+const LAG_MS = 100;
 /** Body of an answer that is not 200. */
 const SMALL_BODY_BYTES = 65_536;
 

@@ -1,6 +1,12 @@
 // Must show J: how an edge spreads 1,000 requests over real origins, with all of them there, one killed, and that one back.
 import { afterEach, describe, expect, it } from 'vitest';
-import { createRandom, createRoundRobin, type Selector } from '../../edge-cache/balancer.ts';
+import {
+  createConsistentHash,
+  createLeastConnections,
+  createRandom,
+  createRoundRobin,
+  type Selector,
+} from '../../edge-cache/balancer.ts';
 import { type EdgeSide, startEdgeSide } from '../support/edge-side.ts';
 import { until } from '../support/platform.ts';
 import { PLAYBACK, startTestOrigin, type TestOrigin } from '../support/test-origin.ts';
@@ -84,5 +90,48 @@ describe('1,000 requests over three origins, one killed and back', () => {
         expect(Math.abs(count - REQUESTS * share)).toBeLessThanOrEqual(5 * Math.sqrt(REQUESTS * share * (1 - share)));
       });
     });
+  });
+});
+
+/** Asks for objects by number. @returns index of the origin that answered each */
+async function placesOf(numbers: number[]): Promise<number[]> {
+  for (const number of numbers) {
+    const answer = await fetch(`${edge.base}/${PLAYBACK}${String(number).padStart(8, '0')}.m3u8`);
+    await answer.arrayBuffer();
+    expect(answer.status).toBe(200);
+  }
+  return numbers.map((number) => {
+    const path = `/${PLAYBACK}${String(number).padStart(8, '0')}.m3u8`;
+    return origins.findIndex((origin) => origin.asked.includes(path));
+  });
+}
+
+describe('over three origins', () => {
+  it('consistent hash: an object comes from the same one, and only those of a killed one move', async () => {
+    await startEdge(createConsistentHash());
+    const numbers = Array.from({ length: 90 }, (_, n) => 90_000_000 + n);
+    const before = await placesOf(numbers);
+    expect(new Set(before).size).toBe(3);
+    for (const origin of origins) origin.asked.length = 0;
+    edge.shiftClock(10_000);
+    expect(await placesOf(numbers)).toEqual(before);
+    await origins[0]?.kill();
+    await until('the killed one is out', 10_000, async () => edge.side.origins.counts().up === 2);
+    for (const origin of origins) origin.asked.length = 0;
+    edge.shiftClock(20_000);
+    const after = await placesOf(numbers);
+    expect(after.every((place, n) => (before[n] === 0 ? place !== 0 : place === before[n]))).toBe(true);
+  });
+
+  it('least connections: one that takes its time gets few', async () => {
+    await startEdge(createLeastConnections());
+    const slow = origins[1];
+    slow?.intercept((_req, res) => {
+      setTimeout(() => res.writeHead(200, { 'content-length': 1, 'cache-control': 'max-age=5' }).end('#'), 60);
+      return true;
+    });
+    const shares = await sendAll();
+    expect(shares[1]).toBeLessThan(REQUESTS / 6);
+    expect(shares[0]).toBeGreaterThan(REQUESTS / 4);
   });
 });

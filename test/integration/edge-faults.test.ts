@@ -96,6 +96,29 @@ describe('an origin that', () => {
   });
 });
 
+describe('when all origins answer 500 for a while', () => {
+  it('viewers are refused without asking them much, and served again within seconds after it', async () => {
+    for (const origin of [faulty, good]) {
+      origin.intercept((_req, res) => {
+        res.writeHead(500).end();
+        return true;
+      });
+    }
+    const statuses = await Promise.all(
+      Array.from({ length: 100 }, async (_, n) => (await edge.read(segment(2_000_000 + n))).status),
+    );
+    expect(new Set(statuses)).toEqual(new Set([503]));
+    // One try each, the retries that the budget grants, and trials.
+    expect(faulty.asked.length + good.asked.length).toBeLessThan(200);
+    for (const origin of [faulty, good]) origin.intercept(null);
+    await until('a viewer is served', 6_000, async () => {
+      msn += 1;
+      return (await edge.read(segment(msn))).status === 200;
+    });
+    await readAll(AT_ONCE);
+  });
+});
+
 describe('when nobody answers requests', () => {
   it('viewers get 503 with Retry-After within a second, and content as soon as one is back', async () => {
     for (const origin of [faulty, good]) {

@@ -29,6 +29,8 @@ export type UpstreamWorld = {
   refused: string[];
   /** Outcomes of hedges. */
   hedges: string[];
+  /** Waits asked for, in order. Unit: ms. */
+  waits: number[];
   /** Requests under way at the origins. */
   under(): number;
   /** Unit: ms. */
@@ -62,6 +64,7 @@ export function upstreamWorld(
   const retries: string[] = [];
   const refused: string[] = [];
   const hedges: string[] = [];
+  const waits: number[] = [];
   const distrusted = new Set<string>();
   let downMs = 0;
   let under = 0;
@@ -107,6 +110,7 @@ export function upstreamWorld(
     internalSecret: 'secret',
     now: () => nowMs,
     wait: async (ms) => {
+      waits.push(ms);
       nowMs += ms + lagMs;
     },
   });
@@ -132,6 +136,7 @@ export function upstreamWorld(
     retries,
     refused,
     hedges,
+    waits,
     under: () => under,
     now: () => nowMs,
     pass: (ms) => {
