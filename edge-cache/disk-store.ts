@@ -7,10 +7,10 @@ import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
 import { delay, within } from '../platform/runtime/waits.ts';
 import type { FoundFile, ObjectFiles } from './disk-folder.ts';
-import { CHECKSUM_BYTES, type Clocks, decodeObject, encodeHead, nameOf } from './disk-format.ts';
+import { CHECKSUM_BYTES, type Clocks, decodeObject, encodeHead, endingOf, nameOf } from './disk-format.ts';
 import { createDiskMetrics, type DiskMetrics } from './disk-metrics.ts';
 import { DiskRest } from './disk-rest.ts';
-import { DiskFileBroken } from './errors.ts';
+import { DiskFileBroken, PurgeIncomplete } from './errors.ts';
 import { EvictionOrder } from './eviction.ts';
 import type { FailureLog } from './failure-log.ts';
 import type { CachedObject, MemoryStore } from './memory-store.ts';
@@ -19,6 +19,8 @@ export type DiskStoreParts = {
   files: ObjectFiles;
   /** Limit over all files, counted in blocks. */
   limitBytes: number;
+  /** Limit over their number; default 262,144. */
+  maxObjects?: number;
   /** Memory that objects take on their way to and from the disk. */
   room: Pick<MemoryStore, 'reserve' | 'release'>;
   clocks: Clocks;
@@ -34,7 +36,7 @@ type Kept = { fileBytes: number; reads: number };
 type Pending = { name: string; key: string; object: CachedObject; bytes: number; isUnwanted: boolean };
 
 const BLOCK_BYTES = 4_096;
-/** Some 100 MB of index. */
+/** Some 60 MB of index. */
 const MAX_OBJECTS = 262_144;
 /** An object over this share of the disk is not kept. */
 const LARGEST_SHARE = 0.25;
@@ -74,6 +76,7 @@ export class DiskStore implements Component {
   readonly #parts: DiskStoreParts;
   readonly #metrics: DiskMetrics;
   readonly #order: EvictionOrder<Kept>;
+  readonly #maxObjects: number;
   readonly #queue = new Map<string, Pending>();
   readonly #readRest: DiskRest;
   readonly #writeRest: DiskRest;
@@ -91,6 +94,7 @@ export class DiskStore implements Component {
     const { limitBytes, log, clocks } = parts;
     this.#parts = parts;
     this.#order = new EvictionOrder(limitBytes);
+    this.#maxObjects = parts.maxObjects ?? MAX_OBJECTS;
     this.#readRest = new DiskRest('reads', log, clocks.now);
     this.#writeRest = new DiskRest('writes', log, clocks.now);
     this.#metrics = createDiskMetrics(parts.metrics, {
@@ -155,6 +159,27 @@ export class DiskStore implements Component {
     this.#drop(name);
   }
 
+  /**
+   * Removes all files of a content.
+   * @returns how many objects were forgotten
+   * @throws PurgeIncomplete when the index is not read yet, or a file cannot be removed
+   */
+  async purge(content: string): Promise<number> {
+    if (!this.#isOpen) throw new PurgeIncomplete('the disk cache is not open yet');
+    const ending = endingOf(content);
+    const queued = [...this.#queue.values()].filter(({ name }) => name.endsWith(ending));
+    for (const pending of queued) this.#unqueue(pending);
+    if (this.#writing?.name.endsWith(ending)) this.#writing.isUnwanted = true;
+    const names = [...this.#order.keys()].filter((name) => name.endsWith(ending));
+    for (const name of names) this.#order.delete(name);
+    try {
+      for (const name of names) await this.#parts.files.remove(name);
+    } catch (thrown) {
+      throw new PurgeIncomplete('a file of the disk cache cannot be removed', { cause: thrown });
+    }
+    return names.length + queued.length;
+  }
+
   async #open(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
@@ -175,7 +200,7 @@ export class DiskStore implements Component {
     const { files, log } = this.#parts;
     const found: FoundFile[] = [];
     await files.scan(async (file) => {
-      if (found.length < MAX_OBJECTS) found.push(file);
+      if (found.length < this.#maxObjects) found.push(file);
       else await files.remove(file.name);
     }, signal);
     if (signal.aborted) return;
@@ -296,7 +321,7 @@ export class DiskStore implements Component {
     const { limitBytes, clocks, files } = this.#parts;
     const isFull = clocks.now() < this.#ceiling.untilMs;
     const mostBytes = isFull ? Math.min(limitBytes, this.#ceiling.bytes) : limitBytes;
-    while (this.bytes + bytes > mostBytes || this.#order.count >= MAX_OBJECTS) {
+    while (this.bytes + bytes > mostBytes || this.#order.count + (bytes > 0 ? 1 : 0) > this.#maxObjects) {
       const gone = this.#order.evict();
       if (gone === null) return;
       this.#metrics.evictions.add();

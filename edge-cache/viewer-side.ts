@@ -56,6 +56,7 @@ export type ViewerSide = {
   h2: H2Sessions;
   origins: OriginPool;
   fills: Fills;
+  store: MemoryStore;
   /** To be started and closed with the edge; null: none. */
   disk: DiskStore | null;
   pages: Pages;
@@ -93,6 +94,7 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
     h2,
     origins: pool,
     fills: plane.fills,
+    store: plane.store,
     disk: plane.disk,
     pages,
     readiness,
