@@ -33,7 +33,15 @@ export type DiskStoreParts = {
 export type FoundOnDisk = { object: CachedObject; isWanted: boolean };
 
 type Kept = { fileBytes: number; reads: number };
-type Pending = { name: string; key: string; object: CachedObject; bytes: number; isUnwanted: boolean };
+type Pending = {
+  name: string;
+  key: string;
+  object: CachedObject;
+  bytes: number;
+  isUnwanted: boolean;
+  /** Settles when the file is there, or is not going to be. */
+  written: Promise<void>;
+};
 
 const BLOCK_BYTES = 4_096;
 /** Some 60 MB of index. */
@@ -53,6 +61,8 @@ const FULL_MS = 600_000;
 const START_WAIT_MS = 1_000;
 /** What waits for the writer at the end has this long. Unit: ms. */
 const CLOSE_MS = 2_000;
+/** Unit: ms. */
+const PURGE_MS = 30_000;
 /** Then viewers get a turn. */
 const INDEXED_AT_A_TIME = 2_000;
 const HOUR_MS = 3_600_000;
@@ -145,7 +155,7 @@ export class DiskStore implements Component {
       this.#metrics.writes.add({ outcome: 'skipped' });
       return;
     }
-    this.#queue.set(name, { name, key, object, bytes, isUnwanted: false });
+    this.#queue.set(name, { name, key, object, bytes, isUnwanted: false, written: Promise.resolve() });
     this.#queuedBytes += bytes;
     this.#writer ??= this.#writeAll();
   }
@@ -162,22 +172,32 @@ export class DiskStore implements Component {
   /**
    * Removes all files of a content.
    * @returns how many objects were forgotten
-   * @throws PurgeIncomplete when the index is not read yet, or a file cannot be removed
+   * @throws PurgeIncomplete when the index is not read yet, or a file cannot be removed in time
    */
   async purge(content: string): Promise<number> {
     if (!this.#isOpen) throw new PurgeIncomplete('the disk cache is not open yet');
     const ending = endingOf(content);
     const queued = [...this.#queue.values()].filter(({ name }) => name.endsWith(ending));
     for (const pending of queued) this.#unqueue(pending);
-    if (this.#writing?.name.endsWith(ending)) this.#writing.isUnwanted = true;
+    const writing = this.#writing?.name.endsWith(ending) ? this.#writing : null;
+    if (writing !== null) writing.isUnwanted = true;
     const names = [...this.#order.keys()].filter((name) => name.endsWith(ending));
     for (const name of names) this.#order.delete(name);
     try {
-      for (const name of names) await this.#parts.files.remove(name);
+      await within(this.#removeAll(names, writing), PURGE_MS, 'the purge of the disk cache');
     } catch (thrown) {
       throw new PurgeIncomplete('a file of the disk cache cannot be removed', { cause: thrown });
     }
-    return names.length + queued.length;
+    return names.length + queued.length + (writing === null ? 0 : 1);
+  }
+
+  /** Also waits until what is being written is gone again: a process that is killed now must leave none of it. */
+  async #removeAll(names: string[], writing: Pending | null): Promise<void> {
+    for (const name of names) await this.#parts.files.remove(name);
+    if (writing === null) return;
+    // Whether it could be written or not.
+    await writing.written.catch(() => undefined);
+    await this.#parts.files.remove(writing.name);
   }
 
   async #open(): Promise<void> {
@@ -271,7 +291,8 @@ export class DiskStore implements Component {
       this.#queuedBytes -= pending.bytes;
       this.#writing = pending;
       try {
-        await this.#write(pending);
+        pending.written = this.#write(pending);
+        await pending.written;
         this.#writeRest.worked();
         this.#metrics.writes.add({ outcome: 'stored' });
       } catch (thrown) {

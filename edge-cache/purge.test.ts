@@ -1,9 +1,14 @@
 // A purge reaches memory, disk and what is on its way, of one id and no other.
 import { describe, expect, it } from 'vitest';
-import { bodyOf, CONTENT_ID, edgeWorld, PLAYBACK_ID, whole } from '../test/support/edge-world.ts';
+import { parseViewerPath } from '../platform/contract/routes.ts';
+import { bodyOf, CONTENT_ID, edgeWorld, PLAYBACK_ID, unseenMetrics, whole } from '../test/support/edge-world.ts';
 import { PurgeIncomplete } from './errors.ts';
+import { Fills, wantedOf } from './fill.ts';
+import { LiveEdges } from './live-edges.ts';
+import { NegativeStore } from './negative-store.ts';
 import { purge } from './purge.ts';
-import type { OriginAnswer } from './upstream.ts';
+import { NO_DIRECTIVES } from './request-target.ts';
+import type { OriginAnswer, Upstream } from './upstream.ts';
 
 const OTHER_ID = 'ContentContentContent2';
 const IMMUTABLE = { 'cache-control': 'public, max-age=31536000, immutable', etag: '"media"' };
@@ -82,6 +87,51 @@ describe('a purge', () => {
     come();
     expect((await bodyOf(await answer)).toString()).toBe('origin');
     expect(world.store.count).toBe(0);
+  });
+
+  it('is not brought back by an origin that says nothing has changed', async () => {
+    let come = (_answer: OriginAnswer): void => undefined;
+    const text = { 'cache-control': 'max-age=1', etag: '"p"' };
+    const world = edgeWorld((request) =>
+      request.ifNoneMatch === null
+        ? whole(200, text, 'x')
+        : new Promise<OriginAnswer>((resolve) => {
+            come = resolve;
+          }),
+    );
+    await world.get(`/${PLAYBACK_ID}.m3u8`);
+    world.pass(1_000);
+    const answer = world.get(`/${PLAYBACK_ID}.m3u8`);
+    await begun();
+    await purge({ ...world, disk: null }, PLAYBACK_ID);
+    come(whole(304, text));
+    expect((await answer).result).toBe('revalidated');
+    expect(world.store.count).toBe(0);
+  });
+
+  it('leaves nothing under way that a stop of the edge would not end', async () => {
+    const world = edgeWorld(() => whole(200, IMMUTABLE, 'x'));
+    const upstream: Upstream = {
+      fetch: (_request, signal) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      broke: () => undefined,
+    };
+    const fills = new Fills({
+      upstream,
+      store: world.store,
+      disk: null,
+      negatives: new NegativeStore(1),
+      live: new LiveEdges(),
+      metrics: unseenMetrics(),
+      now: () => 0,
+      onText: () => undefined,
+    });
+    const route = parseViewerPath(segment(CONTENT_ID));
+    if (route === null) throw new Error('no route');
+    const { filled } = fills.join(wantedOf(route, NO_DIRECTIVES, 'request-1'));
+    await purge({ store: world.store, disk: null, fills }, CONTENT_ID);
+    fills.close();
+    await expect(filled).rejects.toThrow('the edge is stopping');
   });
 
   it('says so when the disk cannot be purged, the memory being purged all the same', async () => {
