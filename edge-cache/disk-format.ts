@@ -30,8 +30,14 @@ export type Clocks = { now(): number; wallMs(): number };
 
 const NAME = /^[0-9a-f]{40}$/;
 
-/** Name of the file of a cache key: 40 hexadecimal digits. */
-export const nameOf = (key: string): string => createHash('sha256').update(key).digest('hex').slice(0, 40);
+const hashOf = (text: string, digits: number): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, digits);
+
+/** End of the names of all files of one content (or of the first part of any other path), so that a purge finds them without opening any. */
+export const endingOf = (content: string): string => hashOf(content, 16);
+
+/** Name of the file of a cache key, `/v/{content}/...`: 40 hexadecimal digits. */
+export const nameOf = (key: string): string => hashOf(key, 24) + endingOf(key.split('/', 3)[2] ?? '');
 
 export const isName = (text: string): boolean => NAME.test(text);
 

@@ -72,7 +72,7 @@ const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-function diskWorld(limitBytes: number, disk = memoryDisk()) {
+function diskWorld(limitBytes: number, disk = memoryDisk(), memory = new MemoryStore(1_000 * KIB), maxObjects = 1_000) {
   let nowMs = 0;
   const clocks = { now: () => nowMs, wallMs: () => 1_700_000_000_000 + nowMs };
   const metrics = createMetrics(false);
@@ -82,9 +82,8 @@ function diskWorld(limitBytes: number, disk = memoryDisk()) {
     warn: (event) => void told.push(event),
     info: (event) => void told.push(event),
   };
-  const memory = new MemoryStore(1_000 * KIB);
   const failures = createFailureLog(log, 1_000, clocks.now);
-  const store = new DiskStore({ files: disk, limitBytes, room: memory, clocks, metrics, log, failures });
+  const store = new DiskStore({ files: disk, limitBytes, maxObjects, room: memory, clocks, metrics, log, failures });
   return {
     disk,
     store,
@@ -180,6 +179,41 @@ describe('the limit', () => {
     expect(await count('evictions_total')).toBe(91);
   });
 
+  it('of objects holds too, and at a start', async () => {
+    const first = diskWorld(1_000 * KIB, memoryDisk(), new MemoryStore(1_000 * KIB), 4);
+    await first.store.start();
+    for (let i = 0; i < 10; i += 1) await first.put(`k${i}`);
+    expect([first.disk.held.size, await first.count('objects')]).toEqual([4, 4]);
+    await first.store.close();
+    const second = diskWorld(1_000 * KIB, first.disk, new MemoryStore(1_000 * KIB), 3);
+    await second.store.start();
+    expect([second.disk.held.size, await second.count('objects')]).toEqual([3, 3]);
+  });
+
+  it('of bodies for the writer is 64 MiB, however large the memory', async () => {
+    const memory = new MemoryStore(1024 ** 3);
+    const { store, disk } = diskWorld(1024 ** 3, memoryDisk(), memory);
+    await store.start();
+    disk.gate = new Promise(() => undefined);
+    const large = { ...object(), body: Buffer.alloc(1024 ** 2) };
+    for (let i = 0; i < 100; i += 1) store.offer(`k${i}`, large);
+    expect(memory.reserved).toBe(65 * 1024 ** 2);
+  });
+
+  it('of reads at a time leaves the others to the origins', async () => {
+    const { store, disk, put, count } = await openWorld();
+    await put('a');
+    let open = (): void => undefined;
+    disk.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const reads = Array.from({ length: 70 }, () => store.find('a'));
+    expect(await reads[69]).toBeNull();
+    open();
+    expect(await reads[63]).not.toBeNull();
+    expect(await count('reads_total', 'refused')).toBe(6);
+  });
+
   it('of bodies that wait for the writer holds too', async () => {
     const { store, disk, memory, count } = await openWorld(100_000 * KIB);
     disk.gate = new Promise(() => undefined);
@@ -187,6 +221,41 @@ describe('the limit', () => {
     expect(memory.reserved).toBe(250 * KIB);
     expect(memory.reserve(500 * KIB)).toBe(true);
     expect(await count('writes_total', 'skipped')).toBe(150);
+  });
+});
+
+describe('a purge', () => {
+  it('takes one content, also what waits for the writer or is under its hand', async () => {
+    const { store, disk, put, holds, memory } = await openWorld();
+    const [mine, other] = [[1, 2, 3].map((n) => `/v/mine/${n}`), ['/v/other/1', '/v/other/mine']];
+    await put(mine[0] ?? '', ...other);
+    let open = (): void => undefined;
+    disk.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    for (const key of mine) store.offer(key, object());
+    await settle();
+    let isPurged = false;
+    const purging = store.purge('mine').then((count) => {
+      isPurged = true;
+      return count;
+    });
+    await settle();
+    expect(isPurged).toBe(false);
+    open();
+    expect(await purging).toBe(3);
+    expect(holds(...mine, ...other)).toEqual([false, false, false, true, true]);
+    expect([store.bytes, memory.reserved]).toEqual([16 * KIB, 0]);
+  });
+
+  it('is refused until the index is read, and when a file stays', async () => {
+    const unopened = diskWorld(100 * KIB);
+    await expect(unopened.store.purge('mine')).rejects.toThrow('not open yet');
+    const { store, disk, put } = await openWorld();
+    await put('/v/mine/1');
+    disk.remove = () => Promise.reject(fault('EIO'));
+    await expect(store.purge('mine')).rejects.toThrow('cannot be removed');
+    expect(store.find('/v/mine/1')).toBeNull();
   });
 });
 
@@ -203,13 +272,20 @@ describe('a start', () => {
   });
 
   it('waits until what was offered is written when it ends, and takes nothing afterwards', async () => {
-    const { store, holds } = await openWorld();
+    const { store, disk, holds } = await openWorld();
+    let open = (): void => undefined;
+    disk.gate = new Promise((resolve) => {
+      open = resolve;
+    });
     store.offer('a', object());
-    await store.close();
     store.offer('b', object());
+    const closing = store.close();
+    store.offer('c', object());
+    open();
+    await closing;
     await store.close();
     await settle();
-    expect(holds('a', 'b')).toEqual([true, false]);
+    expect(holds('a', 'b', 'c')).toEqual([true, true, false]);
   });
 
   it('goes on without a folder that cannot be read', async () => {
@@ -253,11 +329,12 @@ describe('a disk in trouble', () => {
   });
 
   it('that cannot be read is left alone for ten seconds, then tried again', async () => {
-    const { store, disk, put, pass, count, told } = await openWorld();
+    const { store, disk, put, pass, holds, count, told } = await openWorld();
     await put('a', 'b');
     disk.readFault = fault('EIO');
     expect(await store.find('a')).toBeNull();
     disk.readFault = null;
+    expect([store.find('a'), ...holds('a')]).toEqual([null, false]);
     pass(9_999);
     expect(await store.find('b')).toBeNull();
     pass(1);

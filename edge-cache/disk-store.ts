@@ -7,10 +7,10 @@ import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
 import { delay, within } from '../platform/runtime/waits.ts';
 import type { FoundFile, ObjectFiles } from './disk-folder.ts';
-import { CHECKSUM_BYTES, type Clocks, decodeObject, encodeHead, nameOf } from './disk-format.ts';
+import { CHECKSUM_BYTES, type Clocks, decodeObject, encodeHead, endingOf, nameOf } from './disk-format.ts';
 import { createDiskMetrics, type DiskMetrics } from './disk-metrics.ts';
 import { DiskRest } from './disk-rest.ts';
-import { DiskFileBroken } from './errors.ts';
+import { DiskFileBroken, PurgeIncomplete } from './errors.ts';
 import { EvictionOrder } from './eviction.ts';
 import type { FailureLog } from './failure-log.ts';
 import type { CachedObject, MemoryStore } from './memory-store.ts';
@@ -19,6 +19,8 @@ export type DiskStoreParts = {
   files: ObjectFiles;
   /** Limit over all files, counted in blocks. */
   limitBytes: number;
+  /** Limit over their number; default 262,144. */
+  maxObjects?: number;
   /** Memory that objects take on their way to and from the disk. */
   room: Pick<MemoryStore, 'reserve' | 'release'>;
   clocks: Clocks;
@@ -31,10 +33,18 @@ export type DiskStoreParts = {
 export type FoundOnDisk = { object: CachedObject; isWanted: boolean };
 
 type Kept = { fileBytes: number; reads: number };
-type Pending = { name: string; key: string; object: CachedObject; bytes: number; isUnwanted: boolean };
+type Pending = {
+  name: string;
+  key: string;
+  object: CachedObject;
+  bytes: number;
+  isUnwanted: boolean;
+  /** Settles when the file is there, or is not going to be. */
+  written: Promise<void>;
+};
 
 const BLOCK_BYTES = 4_096;
-/** Some 100 MB of index. */
+/** Some 60 MB of index. */
 const MAX_OBJECTS = 262_144;
 /** An object over this share of the disk is not kept. */
 const LARGEST_SHARE = 0.25;
@@ -51,6 +61,8 @@ const FULL_MS = 600_000;
 const START_WAIT_MS = 1_000;
 /** What waits for the writer at the end has this long. Unit: ms. */
 const CLOSE_MS = 2_000;
+/** Unit: ms. */
+const PURGE_MS = 30_000;
 /** Then viewers get a turn. */
 const INDEXED_AT_A_TIME = 2_000;
 const HOUR_MS = 3_600_000;
@@ -74,6 +86,7 @@ export class DiskStore implements Component {
   readonly #parts: DiskStoreParts;
   readonly #metrics: DiskMetrics;
   readonly #order: EvictionOrder<Kept>;
+  readonly #maxObjects: number;
   readonly #queue = new Map<string, Pending>();
   readonly #readRest: DiskRest;
   readonly #writeRest: DiskRest;
@@ -91,6 +104,7 @@ export class DiskStore implements Component {
     const { limitBytes, log, clocks } = parts;
     this.#parts = parts;
     this.#order = new EvictionOrder(limitBytes);
+    this.#maxObjects = parts.maxObjects ?? MAX_OBJECTS;
     this.#readRest = new DiskRest('reads', log, clocks.now);
     this.#writeRest = new DiskRest('writes', log, clocks.now);
     this.#metrics = createDiskMetrics(parts.metrics, {
@@ -141,7 +155,7 @@ export class DiskStore implements Component {
       this.#metrics.writes.add({ outcome: 'skipped' });
       return;
     }
-    this.#queue.set(name, { name, key, object, bytes, isUnwanted: false });
+    this.#queue.set(name, { name, key, object, bytes, isUnwanted: false, written: Promise.resolve() });
     this.#queuedBytes += bytes;
     this.#writer ??= this.#writeAll();
   }
@@ -153,6 +167,37 @@ export class DiskStore implements Component {
     if (queued !== undefined) this.#unqueue(queued);
     if (this.#writing?.name === name) this.#writing.isUnwanted = true;
     this.#drop(name);
+  }
+
+  /**
+   * Removes all files of a content.
+   * @returns how many objects were forgotten
+   * @throws PurgeIncomplete when the index is not read yet, or a file cannot be removed in time
+   */
+  async purge(content: string): Promise<number> {
+    if (!this.#isOpen) throw new PurgeIncomplete('the disk cache is not open yet');
+    const ending = endingOf(content);
+    const queued = [...this.#queue.values()].filter(({ name }) => name.endsWith(ending));
+    for (const pending of queued) this.#unqueue(pending);
+    const writing = this.#writing?.name.endsWith(ending) ? this.#writing : null;
+    if (writing !== null) writing.isUnwanted = true;
+    const names = [...this.#order.keys()].filter((name) => name.endsWith(ending));
+    for (const name of names) this.#order.delete(name);
+    try {
+      await within(this.#removeAll(names, writing), PURGE_MS, 'the purge of the disk cache');
+    } catch (thrown) {
+      throw new PurgeIncomplete('a file of the disk cache cannot be removed', { cause: thrown });
+    }
+    return names.length + queued.length + (writing === null ? 0 : 1);
+  }
+
+  /** Also waits until what is being written is gone again: a process that is killed now must leave none of it. */
+  async #removeAll(names: string[], writing: Pending | null): Promise<void> {
+    for (const name of names) await this.#parts.files.remove(name);
+    if (writing === null) return;
+    // Whether it could be written or not.
+    await writing.written.catch(() => undefined);
+    await this.#parts.files.remove(writing.name);
   }
 
   async #open(): Promise<void> {
@@ -175,7 +220,7 @@ export class DiskStore implements Component {
     const { files, log } = this.#parts;
     const found: FoundFile[] = [];
     await files.scan(async (file) => {
-      if (found.length < MAX_OBJECTS) found.push(file);
+      if (found.length < this.#maxObjects) found.push(file);
       else await files.remove(file.name);
     }, signal);
     if (signal.aborted) return;
@@ -246,7 +291,8 @@ export class DiskStore implements Component {
       this.#queuedBytes -= pending.bytes;
       this.#writing = pending;
       try {
-        await this.#write(pending);
+        pending.written = this.#write(pending);
+        await pending.written;
         this.#writeRest.worked();
         this.#metrics.writes.add({ outcome: 'stored' });
       } catch (thrown) {
@@ -296,7 +342,7 @@ export class DiskStore implements Component {
     const { limitBytes, clocks, files } = this.#parts;
     const isFull = clocks.now() < this.#ceiling.untilMs;
     const mostBytes = isFull ? Math.min(limitBytes, this.#ceiling.bytes) : limitBytes;
-    while (this.bytes + bytes > mostBytes || this.#order.count >= MAX_OBJECTS) {
+    while (this.bytes + bytes > mostBytes || this.#order.count + (bytes > 0 ? 1 : 0) > this.#maxObjects) {
       const gone = this.#order.evict();
       if (gone === null) return;
       this.#metrics.evictions.add();

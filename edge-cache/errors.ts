@@ -70,3 +70,14 @@ export class DiskFileBroken extends AppError {
     });
   }
 }
+
+/** A purge did not reach everything that is kept here. Purge again. */
+export class PurgeIncomplete extends AppError {
+  constructor(reason: string, options?: ErrorOptions) {
+    super('EDGE_PURGE_INCOMPLETE', `not everything is purged: ${reason}`, {
+      source: 'internal',
+      retryable: true,
+      ...options,
+    });
+  }
+}

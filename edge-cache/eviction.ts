@@ -107,6 +107,10 @@ export class EvictionOrder<V> {
     return this.#entries.size;
   }
 
+  keys(): IterableIterator<string> {
+    return this.#entries.keys();
+  }
+
   /** No use in the sense of get(). */
   has(key: string): boolean {
     return this.#entries.has(key);

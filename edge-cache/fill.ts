@@ -88,9 +88,13 @@ const BODY_LIMIT_MS = 60_000;
 /** Most fills under way. */
 const MAX_FILLS = 10_000;
 
+type Running = Filling & { wanted: Wanted; ending: AbortController; isShared: boolean };
+
 export class Fills {
   readonly #parts: FillParts;
-  readonly #running = new Map<string, Filling & { ending: AbortController; isShared: boolean }>();
+  readonly #running = new Map<string, Running>();
+  /** Wanted before a purge: shown to those who wait, never kept. */
+  readonly #disowned = new WeakSet<Wanted>();
   readonly #passing = new Set<AbortController>();
 
   constructor(parts: FillParts) {
@@ -131,11 +135,12 @@ export class Fills {
       forget();
       throw thrown;
     });
-    const filling = { filled, isFirst: true, isBlocked: hold !== null, ending, isShared: false };
+    const filling = { filled, isFirst: true, isBlocked: hold !== null, wanted, ending, isShared: false };
     this.#running.set(wanted.key, filling);
     void done.then(() => {
       clearTimeout(limit);
       forget();
+      this.#passing.delete(ending);
     });
     // Each viewer hears of it through the promise; when all have left, nobody does.
     filled.catch(() => undefined);
@@ -158,6 +163,16 @@ export class Fills {
     } catch (thrown) {
       ended();
       throw thrown;
+    }
+  }
+
+  /** What is under way to these keys is not kept, and nobody joins it any more. */
+  disown(isMeant: (key: string) => boolean): void {
+    for (const [key, { wanted, ending }] of this.#running) {
+      if (!isMeant(key)) continue;
+      this.#disowned.add(wanted);
+      this.#running.delete(key);
+      this.#passing.add(ending);
     }
   }
 
@@ -200,13 +215,14 @@ export class Fills {
   }
 
   /** null: not on disk. A promise of null: it could not be had from there after all. */
-  #fromDisk({ key, route }: Wanted): Promise<Filled | null> | null {
+  #fromDisk(wanted: Wanted): Promise<Filled | null> | null {
     const { disk, store } = this.#parts;
+    const { key, route } = wanted;
     if (disk === null || !rules[route.kind].isForDisk) return null;
     const looking = disk.find(key);
     return (
       looking?.then((found) => {
-        if (found === null) return null;
+        if (found === null || this.#disowned.has(wanted)) return null;
         if (found.isWanted || this.#running.get(key)?.isShared) store.set(key, found.object, true);
         return { type: 'held', object: found.object };
       }) ?? null
@@ -272,14 +288,15 @@ export class Fills {
   }
 
   /** A 304 says the held bytes are still right: its headers take over, the clock starts anew. */
-  #renew({ key, route, asked }: Wanted, held: CachedObject, answer: OriginAnswer, arrivedMs: number): Filled {
+  #renew(wanted: Wanted, held: CachedObject, answer: OriginAnswer, arrivedMs: number): Filled {
+    const { key, route, asked } = wanted;
     const headers = { ...held.headers, ...passedHeaders(answer.headers) };
     const { age } = answer.headers;
     const freshness = freshnessOf(route.kind, age === undefined ? headers : { ...headers, age }, arrivedMs, asked);
     const object = { ...held, ...(freshness ?? {}), headers, arrivedMs: madeMs(answer.headers, arrivedMs) };
     const subject = subjectOf(route);
     if (subject !== null) this.#parts.live.note(subject, headers[names.position], null, arrivedMs);
-    if (freshness !== null) this.#parts.store.set(key, object);
+    if (freshness !== null && !this.#disowned.has(wanted)) this.#parts.store.set(key, object);
     return { type: 'revalidated', object };
   }
 
@@ -307,7 +324,7 @@ export class Fills {
     const { store, disk } = this.#parts;
     const { key, route } = wanted;
     const freshness = freshnessOf(route.kind, answer.headers, arrivedMs, wanted.asked);
-    if (freshness === null) return;
+    if (freshness === null || this.#disowned.has(wanted)) return;
     const headers = passedHeaders(answer.headers);
     const about = { etag: headers['etag'] ?? null, arrivedMs: madeMs(answer.headers, arrivedMs) };
     const object = { ...freshness, ...about, headers, body };

@@ -94,6 +94,13 @@ export class MemoryStore {
     this.#brief.delete(key);
   }
 
+  /** Forgets all whose keys are meant. @returns how many */
+  purge(isMeant: (key: string) => boolean): number {
+    const meant = [...this.#order.keys()].filter(isMeant);
+    for (const key of meant) this.delete(key);
+    return meant.length;
+  }
+
   #makeRoom(): void {
     while (this.bytes + this.reserved > this.#maxBytes) {
       const gone = this.#order.evict();

@@ -68,7 +68,11 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
   show('headwater_edge_waiting_viewers', 'Viewer requests that wait for an origin', gauges.waiting);
   show('headwater_edge_blocked_viewers', 'Those among them that wait for news of a live stream', gauges.blocked);
   show('headwater_edge_fills', 'Requests to origins under way', gauges.fills);
-  show('headwater_edge_fill_bytes', 'Memory of bodies on their way from origins, bytes', gauges.reservedBytes);
+  show(
+    'headwater_edge_fill_bytes',
+    'Memory of bodies on their way from origins and to and from the disk, bytes',
+    gauges.reservedBytes,
+  );
   return {
     requests: metrics.counter('headwater_edge_requests_total', 'Viewer requests', ['kind', 'result', 'status']),
     requestSeconds: metrics.histogram(

@@ -15,6 +15,7 @@ import {
 } from '../platform/runtime/role-frame.ts';
 import { strategies } from './balancer.ts';
 import type { EdgeConfig } from './config.ts';
+import { purgeRoute } from './purge.ts';
 import { createRegistryLink, type RegistryLink } from './registry-link.ts';
 import { ORIGINS_UP, type SteeredEdge, steeredEdges } from './steering.ts';
 import { createTlsPort } from './tls-port.ts';
@@ -60,6 +61,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
   });
   const readiness = () => side.readiness();
   const privateServer = createPrivateServer(config.privatePort, config.privateHost, context.metrics, readiness);
+  purgeRoute(privateServer.app, config.internalSecret, side, log);
   const whole = sequence(
     [
       { name: 'http client', component: { start: async () => undefined, close: () => http.close() } },

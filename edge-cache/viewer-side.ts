@@ -60,6 +60,7 @@ export type ViewerSide = {
   h2: H2Sessions;
   origins: OriginPool;
   fills: Fills;
+  store: MemoryStore;
   /** To be started and closed with the edge; null: none. */
   disk: DiskStore | null;
   pages: Pages;
@@ -103,6 +104,7 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
     h2,
     origins: pool,
     fills: plane.fills,
+    store: plane.store,
     disk: plane.disk,
     pages,
     readiness,

@@ -201,6 +201,35 @@ describe('an edge', () => {
     expect(await readdir(join(env.HEADWATER_DATA_DIR, 'edge-cache'))).toHaveLength(1);
   });
 
+  it('purges on its private listener only, for those who have the secret', async () => {
+    const data = await tempDir('edge-data');
+    const edge = await startEdge({ HEADWATER_EDGE_DISK_BYTES: '100000000', HEADWATER_DATA_DIR: data });
+    const { url, private_url } = edge.addresses();
+    const watch = async () => {
+      const answer = await fetch(`${url}/v/-/${CONTENT}/v240/0/s9100.writer.m4s`);
+      await answer.arrayBuffer();
+      return answer.headers.get('x-cache');
+    };
+    const files = async () =>
+      (await readdir(join(data, 'edge-cache'), { recursive: true })).filter((name) => name.length > 40);
+    const purge = (base: string, id: string, secret: string) =>
+      fetch(`${base}/purge/${id}`, { method: 'POST', headers: { 'headwater-internal': secret } });
+    expect([await watch(), await watch()]).toEqual(['MISS', 'HIT']);
+    await until('it is on disk', 10_000, async () => (await files()).length === 1);
+    const refused = [
+      purge(url, CONTENT, SECRET),
+      purge(private_url, CONTENT, 'wrong'),
+      purge(private_url, '..%2f..', SECRET),
+    ];
+    expect((await Promise.all(refused)).map(({ status }) => status)).toEqual([405, 401, 404]);
+    expect(await watch()).toBe('HIT');
+    const purged = await purge(private_url, CONTENT, SECRET);
+    expect([purged.status, await purged.json()]).toEqual([200, { memory: 1, disk: 1 }]);
+    expect(await files()).toEqual([]);
+    expect(await watch()).toBe('MISS');
+    await edge.close();
+  });
+
   it('finishes the answer under way when it drains', async () => {
     const origin = origins[0];
     if (origin === undefined) throw new Error('no origin');
