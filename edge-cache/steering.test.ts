@@ -66,6 +66,11 @@ describe('steer', () => {
     expect(steer([home(drained), other('b', drained), other('b')], '.', seeded(1)).priority).toEqual(['b-1', '.']);
   });
 
+  test('no pathway stands in the list twice', () => {
+    const edges = [home(), other('b'), { ...other('b'), address: 'https://b:1' }];
+    expect(steer(edges, '.', seeded(1)).priority).toEqual(['.', 'b-1']);
+  });
+
   test('a secure edge sends nobody where a secure page may not load', () => {
     const secure = { ...home(drained), address: 'https://home' };
     const edges = [secure, other('b'), { ...other('c'), address: 'https://c' }];
