@@ -66,6 +66,16 @@ describe('steer', () => {
     expect(steer([home(drained), other('b', drained), other('b')], '.', seeded(1)).priority).toEqual(['b-1', '.']);
   });
 
+  test('several nodes behind one address carry what they carry together', () => {
+    const edges = [home({ load: 700 }), home({ isHome: false, load: 700 }), other('b', { load: 1_000 })];
+    expect(steer(edges, 'b-1', seeded(1)).reason).toBe('stay');
+  });
+
+  test('no pathway stands in the list twice', () => {
+    const edges = [home(), other('b'), { ...other('b'), address: 'https://b:1' }];
+    expect(steer(edges, '.', seeded(1)).priority).toEqual(['.', 'b-1']);
+  });
+
   test('a secure edge sends nobody where a secure page may not load', () => {
     const secure = { ...home(drained), address: 'https://home' };
     const edges = [secure, other('b'), { ...other('c'), address: 'https://c' }];

@@ -61,7 +61,9 @@ export function steer(edges: readonly SteeredEdge[], at: string | null, random: 
   const reason = reasonFor(home, present, fit, random);
   const isHomeFirst = reason === 'home' || reason === 'back';
   const order = isHomeFirst ? [home, ...away, ...unfit] : [...away, home, ...unfit];
-  return { priority: order.map((edge) => (edge === home ? HOME_PATHWAY : pathwayIdOf(edge.address))), reason };
+  // One host under two schemes is one pathway id.
+  const ids = new Set(order.map((edge) => (edge === home ? HOME_PATHWAY : pathwayIdOf(edge.address))));
+  return { priority: [...ids], reason };
 }
 
 function reasonFor(

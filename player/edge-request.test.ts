@@ -109,6 +109,11 @@ describe('requestFromEdges', () => {
     expect(broken.ring.current).toBe(A);
     expect(broken.ring.order()).toEqual([A, B]);
     expect(asked).toEqual([`${A}/steering.json`]);
+    // An edge whose media fails may well answer this.
+    const half = setUp({ [A]: ok('a'), [B]: ok('b') });
+    half.ring.failed(A);
+    await requestFromEdges(`${A}/steering.json`, half.ring, options({ isSteering: true }));
+    expect(half.ring.order()).toEqual([B, A]);
   });
 
   it('stops when aborted, and asks nobody else', async () => {
