@@ -23,6 +23,8 @@ export type EdgeConfig = {
   origins: string[];
   strategy: Strategy;
   memoryBytes: number;
+  /** Most connections of one viewer address; 0: no limit. */
+  perAddress: number;
 };
 
 /**
@@ -43,6 +45,7 @@ export function pickEdgeConfig(settings: Settings): EdgeConfig {
     origins: settings.ORIGINS,
     strategy: settings.EDGE_STRATEGY,
     memoryBytes: settings.EDGE_MEMORY_BYTES,
+    perAddress: settings.EDGE_ADDRESS_CONNECTIONS,
   };
 }
 

@@ -28,6 +28,7 @@ export type EdgeMetrics = {
   coalesced: CounterMetric;
   prefetches: CounterMetric;
   sessionsClosed: CounterMetric;
+  connectionsCut: CounterMetric;
 };
 
 /** @param gauges called at each scrape */
@@ -74,6 +75,11 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
     sessionsClosed: metrics.counter(
       'headwater_edge_http2_sessions_closed_total',
       'HTTP/2 sessions that this edge ended',
+      ['reason'],
+    ),
+    connectionsCut: metrics.counter(
+      'headwater_edge_connections_cut_total',
+      'Viewer connections that this edge refused or ended',
       ['reason'],
     ),
   };

@@ -48,6 +48,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
     selector: strategies[config.strategy](),
     internalSecret: config.internalSecret,
     memoryBytes: config.memoryBytes,
+    perAddress: config.perAddress,
     pagesFolder: builtFolder('player'),
     origins: { urls: () => originUrls(config, link) },
     edges: () => edgeUrls(state.publicUrl ?? '', link),
@@ -115,7 +116,7 @@ function viewerListener(side: ViewerSide, config: EdgeConfig, state: RoleState):
   });
 }
 
-/** The TLS port, where one is set. Started after the plain one, whose node:http server takes its HTTP/1.1 connections. */
+/** The TLS port, where one is set. */
 function tlsListener(
   side: ViewerSide,
   { host, tls, advertisedHost }: EdgeConfig,

@@ -1,5 +1,4 @@
 // Everything between a viewer's connection and the origins, without registry and listeners' addresses: what tests build too.
-import type { Server } from 'node:http';
 import type { HttpClient } from '../platform/runtime/http-client.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
@@ -10,11 +9,11 @@ import { createFailureLog } from './failure-log.ts';
 import { type FillParts, Fills } from './fill.ts';
 import { createH2Sessions, type H2Sessions } from './h2-listener.ts';
 import { healthAnswer } from './health.ts';
+import { createHttp1Server, type Http1Server } from './http1-listener.ts';
 import { LiveEdges } from './live-edges.ts';
 import { MemoryStore } from './memory-store.ts';
 import { createEdgeMetrics } from './metrics.ts';
 import { NegativeStore } from './negative-store.ts';
-import { createNodeListener } from './node-listener.ts';
 import { OriginPool, type OriginSource } from './origins.ts';
 import { Pages } from './pages.ts';
 import { Prefetches } from './prefetch.ts';
@@ -36,6 +35,8 @@ export type ViewerSideParts = {
   selector: Selector;
   internalSecret: string;
   memoryBytes: number;
+  /** Most connections of one viewer address; 0: no limit. */
+  perAddress: number;
   pagesFolder: string;
   origins: OriginSource;
   /** Public base addresses of all edges, this one first. */
@@ -46,8 +47,8 @@ export type ViewerSideParts = {
 };
 
 export type ViewerSide = {
-  /** node:http server, not listening yet. */
-  server: Server;
+  /** HTTP/1.1, not listening yet. */
+  server: Http1Server;
   h2: H2Sessions;
   origins: OriginPool;
   fills: Fills;
@@ -69,18 +70,14 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
     ...(parts.isDraining() ? ['this edge is draining'] : []),
     ...(pool.counts().up === 0 ? ['no origin answers'] : []),
   ];
-  const connections = new Set<unknown>();
-  const connectionCount = (): number => connections.size + h2.count;
+  const connectionCount = (): number => server.count() + h2.count;
   const plane = createPlane(parts, pool, connectionCount, (request, path) => {
     return healthAnswer(request, path, readiness) ?? pages.answer(request, path);
   });
   const report = (thrown: unknown): void => log.error('answer not written', { err: thrown });
   const h2: H2Sessions = createH2Sessions(plane.engine, parts.isDraining, plane.metrics, report);
-  const server = createNodeListener(plane.engine, parts.isDraining, report);
-  server.on('connection', (socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  });
+  const { perAddress, isDraining } = parts;
+  const server = createHttp1Server({ ...plane, isDraining, report, perAddress });
   return {
     server,
     h2,

@@ -54,6 +54,7 @@ export async function startEdgeSide(origins: () => string[], options: EdgeSideOp
     selector,
     internalSecret: 'the-secret-between-the-roles-here',
     memoryBytes: 50_000_000,
+    perAddress: 0,
     pagesFolder: '/no/such/folder',
     origins: { urls: origins },
     edges: () => ['http://localhost:1'],
