@@ -7,6 +7,7 @@ import { CONTENT_ID, type EdgeWorld, edgeWorld, unseenMetrics, whole } from '../
 import { get } from '../test/support/http1-suite.ts';
 import { http1Limits } from './http1-connection.ts';
 import { createHttp1Server, type Http1Server } from './http1-listener.ts';
+import type { EdgeAnswer } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import type { OriginAnswer } from './upstream.ts';
 
@@ -34,13 +35,13 @@ beforeEach(async () => {
   port = await listening(server);
 });
 
-function start(perAddress: number): Http1Server {
+function start(perAddress: number, engine = world.engine): Http1Server {
   const metrics: EdgeMetrics = {
     ...unseenMetrics(),
     connectionsCut: { add: (labels = {}) => void cut.push(labels['reason'] ?? '') },
   };
   return createHttp1Server({
-    engine: world.engine,
+    engine,
     isDraining: () => false,
     metrics,
     report: (thrown) => expect.unreachable(String(thrown)),
@@ -97,11 +98,17 @@ const asked = async (many: number): Promise<void> => {
   while (world.asked.length < many) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A connection without a network; what is pushed is what the viewer sends. */
-const fakeSocket = (remoteAddress: string): Socket =>
-  Object.assign(new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }), {
-    remoteAddress,
-  }) as unknown as Socket;
+/** A connection without a network: what is pushed is what the viewer sends; what is written comes as 'sent'. */
+function fakeSocket(remoteAddress: string): Socket {
+  const socket = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      socket.emit('sent', chunk);
+      done();
+    },
+  });
+  return Object.assign(socket, { remoteAddress }) as unknown as Socket;
+}
 
 /** Moves the clock and lets the server look at it. Unit: ms. */
 function pass(ms: number): void {
@@ -169,9 +176,10 @@ describe('deadlines', () => {
   });
 
   it('a viewer that reads slowly, but reads, gets every byte', async () => {
-    body = 'x'.repeat(9_000_000);
+    body = 'x'.repeat(18_000_000);
     const one = await viewer();
     one.socket.write(get(segment(1)));
+    // More than one slice's time in all; less than it for what the system's buffers hold.
     for (let next = 1_000_000; next < body.length; next += 1_000_000) {
       await one.until((text) => text.length > next);
       one.socket.pause();
@@ -188,6 +196,63 @@ describe('deadlines', () => {
     other.socket.write(get(segment(1)));
     return other;
   }
+});
+
+describe('a body of another length than announced', () => {
+  it.each([
+    ['short', '10', 1],
+    ['long', '3', 1],
+    ['right', '5', 2],
+  ])('%s: never padded, never mixed with the next answer', async (_name, length, answers) => {
+    const answer = (): EdgeAnswer => ({
+      kind: 'segment',
+      result: 'bypass',
+      status: 200,
+      headers: { 'content-length': length },
+      body: (async function* () {
+        yield Buffer.from('he');
+        yield Buffer.from('llo');
+      })(),
+    });
+    const odd = start(0, { answerNow: () => null, handle: async () => answer() });
+    const socket = fakeSocket('192.0.2.1');
+    let text = '';
+    const written = new Promise<void>((resolve) => {
+      socket.once('close', resolve);
+      socket.on('sent', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+        if (count(text) === 2 && text.endsWith('hello')) resolve();
+      });
+    });
+    odd.take(socket);
+    socket.push(get(segment(1)) + get(segment(2)));
+    await written;
+    expect(count(text)).toBe(answers);
+    socket.destroy();
+  });
+
+  it('unknown: its end is the end of the connection', async () => {
+    const answer: EdgeAnswer = {
+      kind: 'segment',
+      result: 'bypass',
+      status: 200,
+      headers: {},
+      body: (async function* () {
+        yield Buffer.from('hello');
+      })(),
+    };
+    const odd = start(0, { answerNow: () => null, handle: async () => answer });
+    const socket = fakeSocket('192.0.2.1');
+    let text = '';
+    socket.on('sent', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+    });
+    odd.take(socket);
+    socket.push(get(segment(1)) + get(segment(2)));
+    await once(socket, 'finish');
+    expect(text).toMatch(/connection: close\r\n\r\nhello$/);
+    socket.destroy();
+  });
 });
 
 describe('pipelined requests', () => {

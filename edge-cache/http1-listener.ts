@@ -54,11 +54,8 @@ export function createHttp1Server(parts: Http1ListenerParts): Http1Server {
     nowMs: () => nowMs,
     handOver(socket, bytes) {
       open.set(socket, null);
-      // Paused, or what is put back would lie there until more comes.
-      socket.pause();
       socket.unshift(bytes);
       slow.emit('connection', socket);
-      socket.resume();
     },
     wasCut: (reason) => metrics.connectionsCut.add({ reason }),
     report,
