@@ -2,6 +2,7 @@
 import { type Settings, variableOf } from '../platform/contract/settings.ts';
 import { SettingsInvalid } from '../platform/runtime/errors.ts';
 import { advertisedHostOf, internalSecretOf } from '../platform/runtime/role-settings.ts';
+import type { AdmissionLimits } from './admission.ts';
 import type { Strategy } from './balancer.ts';
 
 export type EdgeConfig = {
@@ -23,8 +24,7 @@ export type EdgeConfig = {
   origins: string[];
   strategy: Strategy;
   memoryBytes: number;
-  /** Most connections of one viewer address; 0: no limit. */
-  perAddress: number;
+  limits: AdmissionLimits;
 };
 
 /**
@@ -45,7 +45,7 @@ export function pickEdgeConfig(settings: Settings): EdgeConfig {
     origins: settings.ORIGINS,
     strategy: settings.EDGE_STRATEGY,
     memoryBytes: settings.EDGE_MEMORY_BYTES,
-    perAddress: settings.EDGE_ADDRESS_CONNECTIONS,
+    limits: { connections: settings.EDGE_CONNECTIONS, perAddress: settings.EDGE_ADDRESS_CONNECTIONS },
   };
 }
 

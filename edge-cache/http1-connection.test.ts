@@ -45,7 +45,7 @@ function start(perAddress: number, engine = world.engine): Http1Server {
     isDraining: () => false,
     metrics,
     report: (thrown) => expect.unreachable(String(thrown)),
-    perAddress,
+    limits: { connections: 100, perAddress },
     now: () => nowMs,
   });
 }

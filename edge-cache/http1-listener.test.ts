@@ -5,5 +5,11 @@ import { http1Suite } from '../test/support/http1-suite.ts';
 import { createHttp1Server } from './http1-listener.ts';
 
 http1Suite((engine, isDraining, report) =>
-  createHttp1Server({ engine, isDraining, report, metrics: unseenMetrics(), perAddress: 0 }),
+  createHttp1Server({
+    engine,
+    isDraining,
+    report,
+    metrics: unseenMetrics(),
+    limits: { connections: 100, perAddress: 0 },
+  }),
 );

@@ -1,10 +1,10 @@
 // The HTTP/1.1 door: who may connect, which connections wait too long, and what goes on at node:http.
 import { createServer, type Server, type Socket } from 'node:net';
-import { AddressLimit } from './address-limit.ts';
+import { Admission, type AdmissionLimits } from './admission.ts';
 import type { Engine } from './engine.ts';
 import { Http1Connection, type Http1Parts } from './http1-connection.ts';
 import type { EdgeMetrics } from './metrics.ts';
-import { connectionLimits, createNodeListener } from './node-listener.ts';
+import { createNodeListener } from './node-listener.ts';
 import { createHeads } from './prepared-heads.ts';
 
 /** How often connections that wait too long are looked for. Unit: ms. */
@@ -17,8 +17,7 @@ export type Http1ListenerParts = {
   metrics: Pick<EdgeMetrics, 'connectionsCut'>;
   /** Told of an answer that could not be written. */
   report: (thrown: unknown) => void;
-  /** Most connections of one address; 0: no limit. */
-  perAddress: number;
+  limits: AdmissionLimits;
   /** Monotonic. Unit: ms. */
   now?: () => number;
 };
@@ -26,7 +25,7 @@ export type Http1ListenerParts = {
 export type Http1Server = Server & {
   /** Speaks HTTP/1.1 on a connection that another listener has admitted. */
   take(socket: Socket): void;
-  /** Counts a connection under its address, or cuts it because that has too many. */
+  /** Counts a connection, or cuts it because there are too many in all or of its address. */
   admit(socket: Socket): boolean;
   closeIdleConnections(): void;
   closeAllConnections(): void;
@@ -40,7 +39,7 @@ export type Http1Server = Server & {
 export function createHttp1Server(parts: Http1ListenerParts): Http1Server {
   const { engine, isDraining, metrics, report, now = () => performance.now() } = parts;
   const open = new Map<Socket, Http1Connection | null>();
-  const addresses = new AddressLimit(parts.perAddress);
+  const admission = new Admission(parts.limits);
   const slow = createNodeListener(engine, isDraining, report);
   // It never listens, and node:http begins to watch deadlines of heads only then.
   slow.emit('listening');
@@ -78,20 +77,18 @@ export function createHttp1Server(parts: Http1ListenerParts): Http1Server {
     });
   };
   const admit = (socket: Socket): boolean => {
-    const leave = addresses.enter(socket.remoteAddress ?? '');
-    if (leave !== null) {
-      socket.once('close', leave);
+    const admitted = admission.enter(socket.remoteAddress ?? '');
+    if ('leave' in admitted) {
+      socket.once('close', admitted.leave);
       return true;
     }
-    metrics.connectionsCut.add({ reason: 'address-limit' });
+    metrics.connectionsCut.add({ reason: admitted.refused });
     socket.destroy();
     return false;
   };
   const server = createServer({ noDelay: true }, (socket) => {
     if (admit(socket)) take(socket);
   });
-  server.maxConnections = connectionLimits.maxConnections;
-  server.on('drop', () => metrics.connectionsCut.add({ reason: 'full' }));
   server.once('close', () => slow.close());
   return Object.assign(server, {
     take,

@@ -5,7 +5,6 @@ import type { Engine } from './engine.ts';
 import type { EdgeAnswer, EdgeRequest, Headers } from './messages.ts';
 
 export const connectionLimits = {
-  maxConnections: 20_000,
   /** From the first byte of a request to the end of its header. Unit: ms. */
   headersMs: 10_000,
   requestMs: 15_000,
@@ -47,7 +46,6 @@ export function createNodeListener(
     },
     handle,
   );
-  server.maxConnections = connectionLimits.maxConnections;
   server.maxHeadersCount = connectionLimits.maxHeaders;
   server.setTimeout(connectionLimits.stalledMs, (socket) => socket.destroy());
   server.on('checkContinue', (_req, res: ServerResponse) => {

@@ -48,7 +48,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
     selector: strategies[config.strategy](),
     internalSecret: config.internalSecret,
     memoryBytes: config.memoryBytes,
-    perAddress: config.perAddress,
+    limits: config.limits,
     pagesFolder: builtFolder('player'),
     origins: { urls: () => originUrls(config, link) },
     edges: () => edgeUrls(state.publicUrl ?? '', link),

@@ -7,7 +7,6 @@ import type { Listener } from '../platform/runtime/role-frame.ts';
 import { followTlsFiles } from '../platform/runtime/tls-files.ts';
 import type { H2Sessions } from './h2-listener.ts';
 import type { Http1Server } from './http1-listener.ts';
-import { connectionLimits } from './node-listener.ts';
 
 export type TlsPlace = {
   /** 0 takes a free one. */
@@ -22,7 +21,7 @@ const HANDSHAKE_MS = 10_000;
 
 export type TlsPortParts = {
   place: TlsPlace;
-  /** Takes connections that speak HTTP/1.1, and counts all under their addresses. */
+  /** Takes connections that speak HTTP/1.1, and admits all. */
   h1: Pick<Http1Server, 'take' | 'admit' | 'closeIdleConnections'>;
   h2: H2Sessions;
   /** Requests under way have this long after the drain begins. Unit: ms. */
@@ -40,7 +39,6 @@ export function createTlsPort({ place, h1, h2, drainMs, log, lookMs }: TlsPortPa
     handshakeTimeout: HANDSHAKE_MS,
     noDelay: true,
   });
-  server.maxConnections = connectionLimits.maxConnections;
   const files = followTlsFiles(server, place, log, lookMs);
   server.on('connection', (raw: Socket) => h1.admit(raw));
   server.on('secureConnection', (socket) => {

@@ -3,6 +3,7 @@ import type { HttpClient } from '../platform/runtime/http-client.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
 import { delay } from '../platform/runtime/waits.ts';
+import type { AdmissionLimits } from './admission.ts';
 import type { Selector } from './balancer.ts';
 import { createEngine, type Engine, type EngineParts } from './engine.ts';
 import { createFailureLog } from './failure-log.ts';
@@ -35,8 +36,7 @@ export type ViewerSideParts = {
   selector: Selector;
   internalSecret: string;
   memoryBytes: number;
-  /** Most connections of one viewer address; 0: no limit. */
-  perAddress: number;
+  limits: AdmissionLimits;
   pagesFolder: string;
   origins: OriginSource;
   /** Public base addresses of all edges, this one first. */
@@ -76,8 +76,8 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
   });
   const report = (thrown: unknown): void => log.error('answer not written', { err: thrown });
   const h2: H2Sessions = createH2Sessions(plane.engine, parts.isDraining, plane.metrics, report);
-  const { perAddress, isDraining } = parts;
-  const server = createHttp1Server({ ...plane, isDraining, report, perAddress });
+  const { limits, isDraining } = parts;
+  const server = createHttp1Server({ ...plane, isDraining, report, limits });
   return {
     server,
     h2,

@@ -180,6 +180,10 @@ export const settings = {
     schema: count(1_000_000, Number.MAX_SAFE_INTEGER, 512 * 1024 ** 2),
     text: 'Memory cache of one edge. Bytes.',
   },
+  EDGE_CONNECTIONS: {
+    schema: count(1, 1_000_000, 20_000),
+    text: 'Most viewer connections of one edge, over its plain and TLS port. The system must allow as many open files.',
+  },
   EDGE_ADDRESS_CONNECTIONS: {
     schema: count(0, 1_000_000, 1_000),
     text: 'Most connections of one viewer address (IPv6: the first 64 bits) to one edge. Loopback is not limited, so that a proxy on the same machine may speak for all. 0: no limit, for proxies on other machines.',

@@ -17,7 +17,7 @@ describe.each(['HTTP/1.1', 'HTTP/1.1 over TLS'] as const)('%s', (protocol) => {
 
   beforeEach(async () => {
     origin = await startTestOrigin();
-    edge = await startEdgeSide(() => [origin.url], { protocol });
+    edge = await startEdgeSide(() => [origin.url], { protocol, connections: 200 });
   });
 
   afterEach(async () => {
@@ -32,6 +32,7 @@ describe.each(['HTTP/1.1', 'HTTP/1.1 over TLS'] as const)('%s', (protocol) => {
     const socket = isTls ? connectTls({ ...place, rejectUnauthorized: false }) : connectPlain(place);
     open.push(socket);
     socket.on('error', () => undefined);
+    socket.resume();
     await once(socket, isTls ? 'secureConnect' : 'connect');
     return socket;
   }
@@ -65,6 +66,20 @@ describe.each(['HTTP/1.1', 'HTTP/1.1 over TLS'] as const)('%s', (protocol) => {
     expect(answers[4]?.body.equals(bytesOf(SEGMENT))).toBe(true);
     expect(origin.asked).toEqual([SEGMENT]);
     expect(await edge.metric('headwater_edge_connections ')).toBe(1);
+  });
+
+  it('takes no more connections than it may, and as many again when they have gone', async () => {
+    for (let round = 0; round < 2; round += 1) {
+      const full = await Promise.all(Array.from({ length: 200 }, openSocket));
+      // Over TLS the handshake fails already.
+      await openSocket().then(
+        (socket) => once(socket, 'close'),
+        () => undefined,
+      );
+      expect(await edge.metric('headwater_edge_connections_cut_total{reason="full"}')).toBe(round + 1);
+      for (const socket of full) socket.destroy();
+      await until('all are gone', 10_000, async () => edge.side.server.count() === 0);
+    }
   });
 
   it('answers a viewer beside a crowd that sends half a head, or takes no answer', async () => {

@@ -38,11 +38,22 @@ export type EdgeSide = {
   close(): Promise<void>;
 };
 
-export type EdgeSideOptions = { protocol?: Protocol; selector?: Selector; isDraining?: () => boolean };
+export type EdgeSideOptions = {
+  protocol?: Protocol;
+  selector?: Selector;
+  isDraining?: () => boolean;
+  /** Most viewer connections. */
+  connections?: number;
+};
 
 /** @param origins addresses, read at each refresh */
 export async function startEdgeSide(origins: () => string[], options: EdgeSideOptions = {}): Promise<EdgeSide> {
-  const { protocol = 'HTTP/1.1', selector = createRoundRobin(), isDraining = () => false } = options;
+  const {
+    protocol = 'HTTP/1.1',
+    selector = createRoundRobin(),
+    isDraining = () => false,
+    connections = 20_000,
+  } = options;
   const [http, held] = [createHttpClient(64, 500), createHttpClient(256, 500)];
   const metrics = createMetrics(false);
   let shiftMs = 0;
@@ -54,7 +65,7 @@ export async function startEdgeSide(origins: () => string[], options: EdgeSideOp
     selector,
     internalSecret: 'the-secret-between-the-roles-here',
     memoryBytes: 50_000_000,
-    perAddress: 0,
+    limits: { connections, perAddress: 0 },
     pagesFolder: '/no/such/folder',
     origins: { urls: origins },
     edges: () => ['http://localhost:1'],
