@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { type Settings, variableOf } from '../platform/contract/settings.ts';
 import { SettingsInvalid } from '../platform/runtime/errors.ts';
 import { advertisedHostOf, internalSecretOf } from '../platform/runtime/role-settings.ts';
+import type { AdmissionLimits } from './admission.ts';
 import type { Strategy } from './balancer.ts';
 import type { OriginTuning } from './origins.ts';
 
@@ -30,6 +31,7 @@ export type EdgeConfig = {
   memoryBytes: number;
   /** Cache on disk, in a folder of this edge alone; null: none. */
   disk: DiskConfig | null;
+  limits: AdmissionLimits;
 };
 
 export type DiskConfig = { folder: string; limitBytes: number };
@@ -55,6 +57,7 @@ export function pickEdgeConfig(settings: Settings): EdgeConfig {
     originTuning: tuningOf(settings),
     memoryBytes: settings.EDGE_MEMORY_BYTES,
     disk: diskOf(settings),
+    limits: { connections: settings.EDGE_CONNECTIONS, perAddress: settings.EDGE_ADDRESS_CONNECTIONS },
   };
 }
 

@@ -13,7 +13,7 @@ import type { EdgeAnswer, EdgeRequest, Result } from './messages.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import type { NegativeStore } from './negative-store.ts';
 import { failureReply, leftReply, missingReply, objectReply, preflightReply, textReply } from './replies.ts';
-import { parseTarget } from './request-target.ts';
+import { createTargetParser, type Directives, type ParsedTarget } from './request-target.ts';
 import type { Viewers } from './viewers.ts';
 import { LEFT, type WaitingRoom } from './waiting-room.ts';
 
@@ -24,7 +24,7 @@ export type EngineParts = {
   viewers: Viewers;
   waiting: WaitingRoom;
   /** Pages and health: paths that are no viewer address. null: not known either. */
-  local: (request: EdgeRequest, path: string) => Promise<EdgeAnswer | null> | EdgeAnswer | null;
+  local: (request: EdgeRequest, path: string) => EdgeAnswer | null;
   metrics: EdgeMetrics;
   log: Logger;
   failures: FailureLog;
@@ -32,6 +32,8 @@ export type EngineParts = {
 };
 
 export interface Engine {
+  /** What memory answers at once: a fresh object or 404, a page, a refusal. null: ask handle(), with the same object. Never throws. */
+  answerNow(request: EdgeRequest): EdgeAnswer | null;
   /** Never rejects: what goes wrong is an answer. */
   handle(request: EdgeRequest): Promise<EdgeAnswer>;
 }
@@ -40,23 +42,25 @@ export interface Engine {
 type Exchange = {
   request: EdgeRequest;
   requestId: string;
+  startedMs: number;
   kind: string;
+  address: { route: ViewerRoute; directives: Directives; key: string } | null;
   wanted: Wanted | null;
-  held: CachedObject | null;
   filling: Filling | null;
   /** Joined a second fill after the first one had failed. */
   isAgain: boolean;
 };
+type Parts = EngineParts & { parseTarget: (target: string) => ParsedTarget };
 /** A step answers, or hands on. */
-type Step = {
-  name: string;
-  run: (parts: EngineParts, x: Exchange) => EdgeAnswer | null | Promise<EdgeAnswer | null>;
-};
+type Step<Answer> = { name: string; run: (parts: Parts, x: Exchange) => Answer };
 
-const steps: Step[] = [
+/** Those that wait for nothing come first. */
+const stepsAtOnce: Step<EdgeAnswer | null>[] = [
   { name: 'refuse', run: refuse },
   { name: 'parse and key', run: parseAndKey },
   { name: 'look up', run: lookUp },
+];
+const stepsThatWait: Step<Promise<EdgeAnswer | null> | null>[] = [
   { name: 'coalesce', run: coalesce },
   { name: 'reply', run: reply },
 ];
@@ -75,56 +79,89 @@ function requestIds(): () => string {
   };
 }
 
-export function createEngine(parts: EngineParts): Engine {
+export function createEngine(given: EngineParts): Engine {
   const nextId = requestIds();
+  const parts: Parts = { ...given, parseTarget: createTargetParser() };
+  /** What answerNow() has found no answer for: handle() goes on from there. */
+  let handedOn: Exchange | null = null;
+  const begin = (request: EdgeRequest): Exchange => {
+    const id = request.headers[names.requestId];
+    return {
+      request,
+      requestId: id !== undefined && REQUEST_ID.test(id) ? id : nextId(),
+      startedMs: parts.now(),
+      kind: 'invalid',
+      address: null,
+      wanted: null,
+      filling: null,
+      isAgain: false,
+    };
+  };
   return {
+    answerNow(request) {
+      const x = begin(request);
+      const answer = runAtOnce(parts, x);
+      handedOn = answer === null ? x : null;
+      return answer === null ? null : finish(parts, x, answer);
+    },
     async handle(request) {
-      const startedMs = parts.now();
-      const given = request.headers[names.requestId];
-      const requestId = given !== undefined && REQUEST_ID.test(given) ? given : nextId();
-      const x: Exchange = {
-        request,
-        requestId,
-        kind: 'invalid',
-        wanted: null,
-        held: null,
-        filling: null,
-        isAgain: false,
-      };
-      const answer = await runSteps(parts, x);
-      answer.headers[names.requestId] ??= requestId;
-      parts.metrics.requests.add({ kind: answer.kind, result: answer.result, status: String(answer.status) });
-      parts.metrics.requestSeconds.observe((parts.now() - startedMs) / 1_000, { result: answer.result });
-      return answer;
+      const known = handedOn?.request === request ? handedOn : null;
+      handedOn = null;
+      const x = known ?? begin(request);
+      const answer = known === null ? runAtOnce(parts, x) : null;
+      return finish(parts, x, answer ?? (await runWaiting(parts, x)));
     },
   };
 }
 
-async function runSteps(parts: EngineParts, x: Exchange): Promise<EdgeAnswer> {
-  for (const step of steps) {
+function runAtOnce(parts: Parts, x: Exchange): EdgeAnswer | null {
+  for (const step of stepsAtOnce) {
+    try {
+      const answer = step.run(parts, x);
+      if (answer !== null) return answered(parts, x, step.name, answer);
+    } catch (thrown) {
+      return failed(parts, x, step.name, thrown);
+    }
+  }
+  return null;
+}
+
+async function runWaiting(parts: Parts, x: Exchange): Promise<EdgeAnswer> {
+  for (const step of stepsThatWait) {
     try {
       const answer = await step.run(parts, x);
-      if (answer === null) continue;
-      parts.log.debug('request answered', {
-        request: x.requestId,
-        step: step.name,
-        kind: answer.kind,
-        result: answer.result,
-        status: answer.status,
-      });
-      return answer;
+      if (answer !== null) return answered(parts, x, step.name, answer);
     } catch (thrown) {
-      const fields = { request: x.requestId, step: step.name, kind: x.kind, err: thrown };
-      if (thrown instanceof AppError) parts.failures.warn('request failed', fields);
-      else parts.log.error('request failed', fields);
-      return failureReply(x.request, x.kind, x.requestId, thrown);
+      return failed(parts, x, step.name, thrown);
     }
   }
   return failureReply(x.request, x.kind, x.requestId, null);
 }
 
+function answered(parts: Parts, x: Exchange, step: string, answer: EdgeAnswer): EdgeAnswer {
+  const { kind, result, status } = answer;
+  parts.log.debug('request answered', { request: x.requestId, step, kind, result, status });
+  return answer;
+}
+
+function failed(parts: Parts, x: Exchange, step: string, thrown: unknown): EdgeAnswer {
+  const fields = { request: x.requestId, step, kind: x.kind, err: thrown };
+  if (thrown instanceof AppError) parts.failures.warn('request failed', fields);
+  else parts.log.error('request failed', fields);
+  return failureReply(x.request, x.kind, x.requestId, thrown);
+}
+
+/** Names and counts what goes to the viewer. */
+function finish({ metrics, now }: Parts, x: Exchange, answer: EdgeAnswer): EdgeAnswer {
+  const headers = answer.parts?.moment ?? answer.headers;
+  headers[names.requestId] ??= x.requestId;
+  metrics.requests.add({ kind: answer.kind, result: answer.result, status: String(answer.status) });
+  metrics.requestSeconds.observe((now() - x.startedMs) / 1_000, { result: answer.result });
+  return answer;
+}
+
 /** What no listener of ours should have let through, and what is answered without looking at the address. */
-function refuse(_parts: EngineParts, { request }: Exchange): EdgeAnswer | null {
+function refuse(_parts: Parts, { request }: Exchange): EdgeAnswer | null {
   const no = (status: number, text: string, headers = {}): EdgeAnswer => ({
     ...textReply(request, 'invalid', 'refused', status, text, headers),
     isLast: true,
@@ -138,20 +175,20 @@ function refuse(_parts: EngineParts, { request }: Exchange): EdgeAnswer | null {
   return null;
 }
 
-async function parseAndKey(parts: EngineParts, x: Exchange): Promise<EdgeAnswer | null> {
+function parseAndKey(parts: Parts, x: Exchange): EdgeAnswer | null {
   const { request } = x;
-  const target = parseTarget(request.target);
+  const target = parts.parseTarget(request.target);
   if ('refused' in target)
     return {
       ...textReply(request, 'invalid', 'refused', target.refused, 'not an address of this server'),
       isLast: true,
     };
-  const { route, directives, viewer, path } = target;
-  if (route === null) return (await parts.local(request, path)) ?? notFound(request);
+  const { route, directives, key, viewer, path } = target;
+  if (route === null) return parts.local(request, path) ?? notFound(request);
   // Tokens come with signed playback: until then no grant but the public one is ever right.
   if ('grant' in route && route.grant !== PUBLIC_GRANT) return notFound(request);
   x.kind = route.kind;
-  x.wanted = wantedOf(route, directives, x.requestId, request.client);
+  x.address = { route, directives, key };
   countViewer(parts, request, route, viewer);
   return null;
 }
@@ -167,19 +204,18 @@ function countViewer({ viewers, now }: EngineParts, request: EdgeRequest, route:
 const notFound = (request: EdgeRequest): EdgeAnswer =>
   textReply(request, 'invalid', 'refused', 404, 'nothing here', { 'cache-control': 'public, max-age=1' });
 
-function lookUp(parts: EngineParts, x: Exchange): EdgeAnswer | null {
-  if (x.wanted === null) return null;
-  const nowMs = parts.now();
-  const object = parts.store.get(x.wanted.key);
-  if (object !== null && object.freshUntilMs > nowMs) return cachedReply(x, 'hit', object, nowMs);
-  const missing = parts.negatives.get(x.wanted.key, nowMs);
+function lookUp(parts: Parts, x: Exchange): EdgeAnswer | null {
+  if (x.address === null) return null;
+  const { key, route, directives } = x.address;
+  const object = parts.store.get(key);
+  if (object !== null && object.freshUntilMs > x.startedMs) return cachedReply(x, 'hit', object, x.startedMs);
+  const missing = parts.negatives.get(key, x.startedMs);
   if (missing !== null) return missingReply(x.request, x.kind, 'negative', missing);
-  x.held = object;
-  x.wanted = { ...x.wanted, held: object };
+  x.wanted = { ...wantedOf(route, directives, x.requestId, x.request.client), held: object };
   return null;
 }
 
-function coalesce(parts: EngineParts, x: Exchange): null {
+function coalesce(parts: Parts, x: Exchange): null {
   if (x.wanted === null) return null;
   // No new request for somebody who could not wait for it.
   if (parts.waiting.isFull) throw new EdgeBusy('waiting viewers');
@@ -188,7 +224,7 @@ function coalesce(parts: EngineParts, x: Exchange): null {
   return null;
 }
 
-async function reply(parts: EngineParts, x: Exchange): Promise<EdgeAnswer | null> {
+async function reply(parts: Parts, x: Exchange): Promise<EdgeAnswer | null> {
   if (x.filling === null || x.wanted === null) return null;
   let filled: Filled | typeof LEFT;
   const fromMs = parts.now();
@@ -212,20 +248,26 @@ async function reply(parts: EngineParts, x: Exchange): Promise<EdgeAnswer | null
 }
 
 /** No origin helped: what is held is shown while the policy allows it. */
-function staleReply(parts: EngineParts, x: Exchange, thrown: unknown): EdgeAnswer {
+function staleReply(parts: Parts, x: Exchange, thrown: unknown): EdgeAnswer {
   const nowMs = parts.now();
-  if (x.held === null || x.held.staleUntilMs <= nowMs) throw thrown;
+  const held = x.wanted?.held ?? null;
+  if (held === null || held.staleUntilMs <= nowMs) throw thrown;
   parts.failures.warn('stale object shown', { kind: x.kind, err: thrown });
-  return cachedReply(x, 'stale', x.held, nowMs);
+  return cachedReply(x, 'stale', held, nowMs);
 }
 
 const cachedReply = (x: Exchange, result: Result, object: CachedObject, nowMs: number): EdgeAnswer =>
-  objectReply(x.request, x.kind, result, { ...object, ageS: ageOf(object.arrivedMs, nowMs) });
+  objectReply(x.request, x.kind, result, {
+    headers: object.headers,
+    etag: object.etag,
+    body: object.body,
+    ageS: ageOf(object.arrivedMs, nowMs),
+  });
 
 const ageOf = (arrivedMs: number, nowMs: number): number => Math.max(0, Math.floor((nowMs - arrivedMs) / 1_000));
 
 /** An object too large to keep goes through, each viewer with a request of its own. */
-async function passOn(parts: EngineParts, x: Exchange, wanted: Wanted): Promise<EdgeAnswer> {
+async function passOn(parts: Parts, x: Exchange, wanted: Wanted): Promise<EdgeAnswer> {
   const span = spanOf(x.request.headers, Number.MAX_SAFE_INTEGER, null);
   const range = typeof span === 'object' && span.to < Number.MAX_SAFE_INTEGER - 1 ? span : null;
   const answer = await parts.fills.pass(wanted, range);

@@ -31,6 +31,7 @@ export type EdgeMetrics = {
   hedges: CounterMetric;
   retriesRefused: CounterMetric;
   steered: CounterMetric;
+  connectionsCut: CounterMetric;
 };
 
 /** What the pool of origins decides. */
@@ -58,21 +59,7 @@ export function createOriginMetrics(metrics: Metrics, states: () => Record<strin
 
 /** @param gauges called at each scrape */
 export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMetrics {
-  const show = (name: string, help: string, value: () => number) =>
-    metrics.gauge(name, help, [], (gauge) => gauge.set(value()));
-  show('headwater_edge_cache_bytes', 'Memory held by the cache, bytes', gauges.cacheBytes);
-  show('headwater_edge_cache_objects', 'Objects in the memory cache', gauges.cacheObjects);
-  show('headwater_edge_viewers', 'Viewers seen in the last 15 seconds', gauges.viewers);
-  show('headwater_edge_origins_up', 'Origins that answer their health check', gauges.originsUp);
-  show('headwater_edge_connections', 'Open viewer connections', gauges.connections);
-  show('headwater_edge_waiting_viewers', 'Viewer requests that wait for an origin', gauges.waiting);
-  show('headwater_edge_blocked_viewers', 'Those among them that wait for news of a live stream', gauges.blocked);
-  show('headwater_edge_fills', 'Requests to origins under way', gauges.fills);
-  show(
-    'headwater_edge_fill_bytes',
-    'Memory of bodies on their way from origins and to and from the disk, bytes',
-    gauges.reservedBytes,
-  );
+  showGauges(metrics, gauges);
   return {
     requests: metrics.counter('headwater_edge_requests_total', 'Viewer requests', ['kind', 'result', 'status']),
     requestSeconds: metrics.histogram(
@@ -117,5 +104,28 @@ export function createEdgeMetrics(metrics: Metrics, gauges: EdgeGauges): EdgeMet
       ['reason'],
     ),
     steered: metrics.counter('headwater_edge_steering_total', 'Steering manifests answered', ['reason']),
+    connectionsCut: metrics.counter(
+      'headwater_edge_connections_cut_total',
+      'Viewer connections that this edge refused or ended',
+      ['reason'],
+    ),
   };
+}
+
+function showGauges(metrics: Metrics, gauges: EdgeGauges): void {
+  const show = (name: string, help: string, value: () => number) =>
+    metrics.gauge(name, help, [], (gauge) => gauge.set(value()));
+  show('headwater_edge_cache_bytes', 'Memory held by the cache, bytes', gauges.cacheBytes);
+  show('headwater_edge_cache_objects', 'Objects in the memory cache', gauges.cacheObjects);
+  show('headwater_edge_viewers', 'Viewers seen in the last 15 seconds', gauges.viewers);
+  show('headwater_edge_origins_up', 'Origins that answer their health check', gauges.originsUp);
+  show('headwater_edge_connections', 'Open viewer connections', gauges.connections);
+  show('headwater_edge_waiting_viewers', 'Viewer requests that wait for an origin', gauges.waiting);
+  show('headwater_edge_blocked_viewers', 'Those among them that wait for news of a live stream', gauges.blocked);
+  show('headwater_edge_fills', 'Requests to origins under way', gauges.fills);
+  show(
+    'headwater_edge_fill_bytes',
+    'Memory of bodies on their way from origins and to and from the disk, bytes',
+    gauges.reservedBytes,
+  );
 }

@@ -1,11 +1,10 @@
-// The engine behind node:http: reads requests into EdgeRequest, writes answers with backpressure, limits what a connection may cost.
+// The engine behind node:http, for connections whose syntax the raw listener leaves to it: reads requests into EdgeRequest, writes answers with backpressure, limits what a connection may cost.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { letGo, pump } from './answer-body.ts';
 import type { Engine } from './engine.ts';
 import type { EdgeAnswer, EdgeRequest, Headers } from './messages.ts';
 
 export const connectionLimits = {
-  maxConnections: 20_000,
   /** From the first byte of a request to the end of its header. Unit: ms. */
   headersMs: 10_000,
   requestMs: 15_000,
@@ -18,7 +17,7 @@ export const connectionLimits = {
 } as const;
 
 /**
- * A node:http server whose every request goes to the engine. Not listening yet; the TLS port hands it connections too.
+ * A node:http server whose every request goes to the engine. Not listening yet: the raw listener hands it connections.
  * @param isDraining then each answer is the last of its connection, or a drain would wait for idle ones
  */
 export function createNodeListener(
@@ -31,7 +30,7 @@ export function createNodeListener(
     res.once('close', () => request.onLeft?.());
     engine
       .handle(request)
-      .then((answer) => write(res, isDraining() ? { ...answer, isLast: true } : answer))
+      .then((answer) => write(res, answer, answer.isLast === true || isDraining()))
       .catch((thrown: unknown) => {
         report(thrown);
         res.destroy();
@@ -47,7 +46,6 @@ export function createNodeListener(
     },
     handle,
   );
-  server.maxConnections = connectionLimits.maxConnections;
   server.maxHeadersCount = connectionLimits.maxHeaders;
   server.setTimeout(connectionLimits.stalledMs, (socket) => socket.destroy());
   server.on('checkContinue', (_req, res: ServerResponse) => {
@@ -88,9 +86,9 @@ function readRequest(req: IncomingMessage): EdgeRequest {
   };
 }
 
-async function write(res: ServerResponse, answer: EdgeAnswer): Promise<void> {
+async function write(res: ServerResponse, answer: EdgeAnswer, isLast: boolean): Promise<void> {
   if (res.destroyed) return letGo(answer);
-  const headers: Headers = answer.isLast ? { ...answer.headers, connection: 'close' } : answer.headers;
+  const headers: Headers = isLast ? { ...answer.headers, connection: 'close' } : answer.headers;
   res.writeHead(answer.status, headers);
   if (answer.body === null || Buffer.isBuffer(answer.body)) res.end(answer.body ?? undefined);
   else await pump(answer.body, res, () => res.destroy());

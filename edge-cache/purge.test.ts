@@ -128,7 +128,7 @@ describe('a purge', () => {
     });
     const route = parseViewerPath(segment(CONTENT_ID));
     if (route === null) throw new Error('no route');
-    const { filled } = fills.join(wantedOf(route, NO_DIRECTIVES, 'request-1'));
+    const { filled } = fills.join(wantedOf(route, NO_DIRECTIVES, 'request-1', '127.0.0.1'));
     await purge({ store: world.store, disk: null, fills }, CONTENT_ID);
     fills.close();
     await expect(filled).rejects.toThrow('the edge is stopping');

@@ -3,7 +3,7 @@ import { headers as names } from '../platform/contract/routes.ts';
 import { AppError } from '../platform/runtime/errors.ts';
 import { contentRange, isNotModified, spanOf } from './conditions.ts';
 import { GrowingBody } from './growing-body.ts';
-import type { EdgeAnswer, EdgeRequest, Headers, Result } from './messages.ts';
+import type { EdgeAnswer, EdgeRequest, HeaderParts, Headers, Result } from './messages.ts';
 import type { Missing } from './negative-store.ts';
 
 /** On every answer: any page may read media and what the edge says about it. */
@@ -16,7 +16,7 @@ export const CORS: Headers = {
 };
 
 export type Shown = {
-  /** All that viewers get but for what depends on the moment: one object to copy, not several, for the most frequent answer. */
+  /** All that viewers get but for what depends on the moment. The same object each time the same thing is shown; never changed. */
   headers: Headers;
   etag: string | null;
   body: Buffer | GrowingBody;
@@ -26,29 +26,55 @@ export type Shown = {
 
 /** An object, whole or the part asked for, or the word that the viewer has it. */
 export function objectReply(request: EdgeRequest, kind: string, result: Result, shown: Shown): EdgeAnswer {
-  const { body, etag } = shown;
-  const headers: Headers = { ...shown.headers, age: String(shown.ageS), 'x-cache': result.toUpperCase() };
-  const base = { kind, result };
-  if (isNotModified(request.headers, etag, shown.headers['last-modified']))
-    return { ...base, status: 304, headers, body: null };
+  const { body, etag, headers: fixed } = shown;
+  const moment: Headers = { age: String(shown.ageS), 'x-cache': result.toUpperCase() };
+  const held = (status: number, bytes: EdgeAnswer['body']): EdgeAnswer =>
+    new HeldAnswer(kind, result, status, { fixed, moment }, bytes);
+  if (isNotModified(request.headers, etag, fixed['last-modified'])) return held(304, null);
   const span = request.method === 'HEAD' ? 'whole' : spanOf(request.headers, body.length, etag);
   if (span === 'unsatisfiable') {
-    const range = { ...headers, ...contentRange(null, body.length), 'content-length': '0' };
-    return { ...base, status: 416, headers: range, body: null };
+    Object.assign(moment, contentRange(null, body.length));
+    moment['content-length'] = '0';
+    return held(416, null);
   }
   if (span === 'whole') {
-    headers['content-length'] = String(body.length);
-    if (request.method === 'HEAD') return { ...base, status: 200, headers, body: null };
-    return { ...base, status: 200, headers, body: bytesOf(body, 0, body.length) };
+    moment['content-length'] = String(body.length);
+    return held(200, request.method === 'HEAD' ? null : bytesOf(body, 0, body.length));
   }
-  const partial = { ...headers, ...contentRange(span, body.length), 'content-length': String(span.to - span.from + 1) };
-  return { ...base, status: 206, headers: partial, body: bytesOf(body, span.from, span.to + 1) };
+  Object.assign(moment, contentRange(span, body.length));
+  moment['content-length'] = String(span.to - span.from + 1);
+  return held(206, bytesOf(body, span.from, span.to + 1));
+}
+
+/** Its headers are put together only for listeners that ask for them in one piece. */
+class HeldAnswer implements EdgeAnswer {
+  readonly kind: string;
+  readonly result: Result;
+  readonly status: number;
+  readonly parts: HeaderParts;
+  readonly body: EdgeAnswer['body'];
+
+  constructor(kind: string, result: Result, status: number, parts: HeaderParts, body: EdgeAnswer['body']) {
+    this.kind = kind;
+    this.result = result;
+    this.status = status;
+    this.parts = parts;
+    this.body = body;
+  }
+
+  get headers(): Headers {
+    return { ...this.parts.fixed, ...this.parts.moment };
+  }
 }
 
 function bytesOf(body: Buffer | GrowingBody, from: number, to: number): Buffer | AsyncIterable<Buffer> {
-  if (!(body instanceof GrowingBody)) return body.subarray(from, to);
-  return body.whole?.subarray(from, to) ?? body.read(from, to);
+  if (!(body instanceof GrowingBody)) return partOf(body, from, to);
+  return body.whole === null ? body.read(from, to) : partOf(body.whole, from, to);
 }
+
+/** No second view of a body that is wanted whole, as almost all are. */
+const partOf = (body: Buffer, from: number, to: number): Buffer =>
+  from === 0 && to === body.length ? body : body.subarray(from, to);
 
 /** What an origin said about something it does not show, as it said it. */
 export function missingReply(request: EdgeRequest, kind: string, result: Result, missing: Missing): EdgeAnswer {

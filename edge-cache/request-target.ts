@@ -7,6 +7,7 @@ import {
   segmentUri,
   type ViewerRoute,
 } from '../platform/contract/routes.ts';
+import { dropOldest } from '../platform/runtime/bounded-map.ts';
 import type { Asked } from './live-edges.ts';
 
 const MAX_TARGET_CHARACTERS = 2_048;
@@ -17,7 +18,14 @@ export type Directives = { msn: string | null; part: string | null; skip: string
 export const NO_DIRECTIVES: Directives = { msn: null, part: null, skip: null };
 
 export type ParsedTarget =
-  | { path: string; route: ViewerRoute | null; directives: Directives; viewer: string | null }
+  | {
+      path: string;
+      route: ViewerRoute | null;
+      /** Cache key; empty without a route. */
+      key: string;
+      directives: Directives;
+      viewer: string | null;
+    }
   | { refused: 400 };
 
 const DIRECTIVES = {
@@ -27,30 +35,51 @@ const DIRECTIVES = {
 } as const;
 const VIEWER = /^[A-Za-z0-9_-]{1,40}$/;
 
-/**
- * Splits and checks a request target.
- * @returns route null: no viewer address (404, or a page); refused: not origin-form, or a directive that makes no sense
- */
-export function parseTarget(target: string): ParsedTarget {
+/** An address of something that can be kept, and its key without directives. */
+type Place = { route: ViewerRoute; key: string };
+
+/** Addresses remembered by one parser, and the longest of them. Unit of the latter: characters. */
+const MAX_REMEMBERED = 8_192;
+const LONGEST_REMEMBERED = 512;
+
+/** Splits and checks request targets. One per engine: it remembers the addresses that parsed, because viewers ask for few in turn. */
+export function createTargetParser(): (target: string) => ParsedTarget {
+  const places = new Map<string, Place>();
+  const placeOf = (path: string): Place | null => {
+    const known = places.get(path);
+    if (known !== undefined) return known;
+    const route = parseViewerPath(path);
+    // Leading zeros parse but are another spelling of the same object: one object, one address.
+    if (route === null || pathOf(route) !== path) return null;
+    const place = { route, key: cacheKeyOf(route, NO_DIRECTIVES) };
+    if (path.length > LONGEST_REMEMBERED) return place;
+    places.set(path, place);
+    dropOldest(places, MAX_REMEMBERED);
+    return place;
+  };
+  return (target) => parseTarget(target, placeOf);
+}
+
+/** @returns route null: no viewer address (404, or a page); refused: not origin-form, or a directive that makes no sense */
+function parseTarget(target: string, placeOf: (path: string) => Place | null): ParsedTarget {
   if (target.length > MAX_TARGET_CHARACTERS || !/^\/[\x21-\x7e]*$/.test(target) || target.includes('#'))
     return { refused: 400 };
   const mark = target.indexOf('?');
   const path = mark === -1 ? target : target.slice(0, mark);
-  const parsed = parseViewerPath(path);
-  // Leading zeros parse but are another spelling of the same object: one object, one address.
-  const route = parsed !== null && pathOf(parsed) === path ? parsed : null;
-  const query = parseQuery(mark === -1 ? '' : target.slice(mark + 1));
+  const place = placeOf(path);
+  const query = mark === -1 ? NO_QUERY : parseQuery(target.slice(mark + 1));
   if (query === null) return { refused: 400 };
-  const isPlaylist = route?.kind === 'media-playlist';
-  return {
-    path,
-    route,
-    directives: isPlaylist ? query.directives : NO_DIRECTIVES,
-    viewer: query.viewer,
-  };
+  const { viewer } = query;
+  if (place === null) return { path, route: null, key: '', directives: NO_DIRECTIVES, viewer };
+  const { route } = place;
+  const directives = route.kind === 'media-playlist' ? query.directives : NO_DIRECTIVES;
+  return { path, route, key: place.key + queryOf(directives), directives, viewer };
 }
 
-function parseQuery(query: string): { directives: Directives; viewer: string | null } | null {
+type Query = { directives: Directives; viewer: string | null };
+const NO_QUERY: Query = { directives: NO_DIRECTIVES, viewer: null };
+
+function parseQuery(query: string): Query | null {
   const directives: Directives = { msn: null, part: null, skip: null };
   let viewer: string | null = null;
   for (const item of query.split('&')) {

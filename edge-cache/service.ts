@@ -52,6 +52,7 @@ export function createEdge(config: EdgeConfig, context: ServiceContext): Service
     internalSecret: config.internalSecret,
     memoryBytes: config.memoryBytes,
     disk: config.disk,
+    limits: config.limits,
     pagesFolder: builtFolder('player'),
     origins: { urls: () => originUrls(config, link), weightOf: (url) => config.originWeights.get(url) ?? 1 },
     edges: () => edgeUrls(state.publicUrl ?? '', link),
@@ -143,7 +144,7 @@ function viewerListener(side: ViewerSide, config: EdgeConfig, state: RoleState):
   });
 }
 
-/** The TLS port, where one is set. Started after the plain one, whose node:http server takes its HTTP/1.1 connections. */
+/** The TLS port, where one is set. */
 function tlsListener(
   side: ViewerSide,
   { host, tls, advertisedHost }: EdgeConfig,

@@ -1,12 +1,12 @@
 // The TLS port: one handshake, then HTTP/2 or HTTP/1.1 as agreed by ALPN, both in front of the same engine. A renewed certificate is taken up while it runs.
-import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { type Closable, closeServer, listen } from '../platform/runtime/http-server.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Listener } from '../platform/runtime/role-frame.ts';
 import { followTlsFiles } from '../platform/runtime/tls-files.ts';
 import type { H2Sessions } from './h2-listener.ts';
-import { connectionLimits } from './node-listener.ts';
+import type { Http1Server } from './http1-listener.ts';
 
 export type TlsPlace = {
   /** 0 takes a free one. */
@@ -21,8 +21,8 @@ const HANDSHAKE_MS = 10_000;
 
 export type TlsPortParts = {
   place: TlsPlace;
-  /** Takes connections that speak HTTP/1.1. */
-  h1: Server;
+  /** Takes connections that speak HTTP/1.1, and admits all. */
+  h1: Pick<Http1Server, 'take' | 'admit' | 'closeIdleConnections'>;
   h2: H2Sessions;
   /** Requests under way have this long after the drain begins. Unit: ms. */
   drainMs: number;
@@ -37,14 +37,15 @@ export function createTlsPort({ place, h1, h2, drainMs, log, lookMs }: TlsPortPa
   const server = createServer({
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: HANDSHAKE_MS,
+    noDelay: true,
   });
-  server.maxConnections = connectionLimits.maxConnections;
   const files = followTlsFiles(server, place, log, lookMs);
+  server.on('connection', (raw: Socket) => h1.admit(raw));
   server.on('secureConnection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     if (socket.alpnProtocol === 'h2') h2.take(socket);
-    else h1.emit('connection', socket);
+    else h1.take(socket);
   });
   // A failed handshake is the peer's affair; node has closed the socket.
   server.on('tlsClientError', () => undefined);

@@ -1,9 +1,9 @@
 // Everything between a viewer's connection and the origins, without registry and listeners' addresses: what tests build too.
-import type { Server } from 'node:http';
 import type { HttpClient } from '../platform/runtime/http-client.ts';
 import type { Logger } from '../platform/runtime/log.ts';
 import type { Metrics } from '../platform/runtime/metrics.ts';
 import { delay } from '../platform/runtime/waits.ts';
+import type { AdmissionLimits } from './admission.ts';
 import type { Selector } from './balancer.ts';
 import type { DiskConfig } from './config.ts';
 import { createDiskFolder } from './disk-folder.ts';
@@ -13,11 +13,11 @@ import { createFailureLog, type FailureLog } from './failure-log.ts';
 import { type FillParts, Fills } from './fill.ts';
 import { createH2Sessions, type H2Sessions } from './h2-listener.ts';
 import { healthAnswer } from './health.ts';
+import { createHttp1Server, type Http1Server } from './http1-listener.ts';
 import { LiveEdges } from './live-edges.ts';
 import { MemoryStore } from './memory-store.ts';
 import { createEdgeMetrics, createOriginMetrics } from './metrics.ts';
 import { NegativeStore } from './negative-store.ts';
-import { createNodeListener } from './node-listener.ts';
 import { OriginPool, type OriginSource, type OriginTuning } from './origins.ts';
 import { Pages } from './pages.ts';
 import { Prefetches } from './prefetch.ts';
@@ -43,6 +43,7 @@ export type ViewerSideParts = {
   memoryBytes: number;
   /** null: no cache on disk. */
   disk: DiskConfig | null;
+  limits: AdmissionLimits;
   pagesFolder: string;
   origins: OriginSource;
   /** Public base addresses of all edges, this one first. */
@@ -55,8 +56,8 @@ export type ViewerSideParts = {
 };
 
 export type ViewerSide = {
-  /** node:http server, not listening yet. */
-  server: Server;
+  /** HTTP/1.1, not listening yet. */
+  server: Http1Server;
   h2: H2Sessions;
   origins: OriginPool;
   fills: Fills;
@@ -86,19 +87,15 @@ export function createViewerSide(parts: ViewerSideParts): ViewerSide {
     ...(parts.isDraining() ? ['this edge is draining'] : []),
     ...(pool.counts().up === 0 ? ['no origin answers'] : []),
   ];
-  const connections = new Set<unknown>();
-  const connectionCount = (): number => connections.size + h2.count;
+  const connectionCount = (): number => server.count() + h2.count;
   const plane = createPlane(parts, pool, connectionCount, (request, path) => {
     return healthAnswer(request, path, readiness) ?? steering.answer(request, path) ?? pages.answer(request, path);
   });
   const steering = new Steering(parts.steered, plane.metrics.steered);
   const report = (thrown: unknown): void => log.error('answer not written', { err: thrown });
   const h2: H2Sessions = createH2Sessions(plane.engine, parts.isDraining, plane.metrics, report);
-  const server = createNodeListener(plane.engine, parts.isDraining, report);
-  server.on('connection', (socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  });
+  const { limits, isDraining } = parts;
+  const server = createHttp1Server({ ...plane, isDraining, report, limits });
   return {
     server,
     h2,

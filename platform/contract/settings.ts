@@ -216,6 +216,14 @@ export const settings = {
     schema: optionalText,
     text: 'Folder of the disk cache, one edge alone in it; `npm start` gives each edge a folder below. Default: DATA_DIR/edge-cache.',
   },
+  EDGE_CONNECTIONS: {
+    schema: count(1, 1_000_000, 20_000),
+    text: 'Most viewer connections of one edge, over its plain and TLS port. The system must allow as many open files.',
+  },
+  EDGE_ADDRESS_CONNECTIONS: {
+    schema: count(0, 1_000_000, 1_000),
+    text: 'Most connections of one viewer address (IPv6: the first 64 bits) to one edge. Loopback is not limited, so that a proxy on the same machine may speak for all. 0: no limit, for proxies on other machines.',
+  },
   ADMIN_TOKEN: {
     schema: z
       .string()

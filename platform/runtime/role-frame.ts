@@ -1,5 +1,6 @@
 // The frame that roles share: what a role knows of itself, its listeners as parts, its entry in the registry, its life as a service.
 import type { Server } from 'node:http';
+import type { Server as NetServer } from 'node:net';
 import { type NodeInfo, VERSION } from '../contract/nodes.ts';
 import { closeServer, listen } from './http-server.ts';
 import type { Component, NamedComponent, Service, ServiceContext } from './lifecycle.ts';
@@ -59,7 +60,7 @@ export type Listener = { start(): Promise<number>; drain?(): Promise<void>; clos
  * @param drainMs requests under way have this long after the drain begins
  */
 export const mainListener = (
-  server: Server,
+  server: NetServer & Pick<Server, 'closeIdleConnections' | 'closeAllConnections'>,
   place: { port: number; host: string; variable: string },
   drainMs: number,
 ): Listener => ({

@@ -45,11 +45,18 @@ export type EdgeSideOptions = {
   isDraining?: () => boolean;
   memoryBytes?: number;
   disk?: DiskConfig;
+  /** Most viewer connections. */
+  connections?: number;
 };
 
 /** @param origins addresses, read at each refresh */
 export async function startEdgeSide(origins: () => string[], options: EdgeSideOptions = {}): Promise<EdgeSide> {
-  const { protocol = 'HTTP/1.1', selector = createRoundRobin(), isDraining = () => false } = options;
+  const {
+    protocol = 'HTTP/1.1',
+    selector = createRoundRobin(),
+    isDraining = () => false,
+    connections = 20_000,
+  } = options;
   const [http, held] = [createHttpClient(64, 500), createHttpClient(256, 500)];
   const metrics = createMetrics(false);
   let shiftMs = 0;
@@ -62,6 +69,7 @@ export async function startEdgeSide(origins: () => string[], options: EdgeSideOp
     internalSecret: 'the-secret-between-the-roles-here',
     memoryBytes: options.memoryBytes ?? 50_000_000,
     disk: options.disk ?? null,
+    limits: { connections, perAddress: 0 },
     pagesFolder: '/no/such/folder',
     origins: { urls: origins },
     edges: () => ['http://localhost:1'],

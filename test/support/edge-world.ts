@@ -1,5 +1,5 @@
 // An edge engine over an origin that is a function, with a clock that the test moves.
-import { createEngine, type Engine } from '../../edge-cache/engine.ts';
+import { createEngine, type Engine, type EngineParts } from '../../edge-cache/engine.ts';
 import { createFailureLog } from '../../edge-cache/failure-log.ts';
 import { type FillParts, Fills } from '../../edge-cache/fill.ts';
 import { LiveEdges } from '../../edge-cache/live-edges.ts';
@@ -68,6 +68,8 @@ export const streamed = (headers: Headers, length: number, pieces: (Buffer | Err
 
 export type EdgeWorld = {
   engine: Engine;
+  /** What the engine is made of. */
+  parts: EngineParts;
   viewers: Viewers;
   store: MemoryStore;
   fills: Fills;
@@ -125,7 +127,7 @@ export function edgeWorld(
     },
   });
   const prefetches = new Prefetches({ fills, store, metrics });
-  const engine = createEngine({
+  const parts: EngineParts = {
     store,
     negatives,
     fills,
@@ -136,9 +138,11 @@ export function edgeWorld(
     log: silentLogger,
     failures: createFailureLog(silentLogger, 1_000, now),
     now,
-  });
+  };
+  const engine = createEngine(parts);
   return {
     engine,
+    parts,
     viewers,
     store,
     fills,
