@@ -24,7 +24,7 @@ export type EngineParts = {
   viewers: Viewers;
   waiting: WaitingRoom;
   /** Pages and health: paths that are no viewer address. null: not known either. */
-  local: (request: EdgeRequest, path: string) => Promise<EdgeAnswer | null> | EdgeAnswer | null;
+  local: (request: EdgeRequest, path: string) => EdgeAnswer | null;
   metrics: EdgeMetrics;
   log: Logger;
   failures: FailureLog;
@@ -32,6 +32,8 @@ export type EngineParts = {
 };
 
 export interface Engine {
+  /** What memory answers at once: a fresh object or 404, a page, a refusal. null: ask handle(), with the same object. Never throws. */
+  answerNow(request: EdgeRequest): EdgeAnswer | null;
   /** Never rejects: what goes wrong is an answer. */
   handle(request: EdgeRequest): Promise<EdgeAnswer>;
 }
@@ -77,25 +79,28 @@ function requestIds(): () => string {
 
 export function createEngine(parts: EngineParts): Engine {
   const nextId = requestIds();
+  const begin = (request: EdgeRequest): Exchange => {
+    const given = request.headers[names.requestId];
+    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : nextId();
+    return { request, requestId, kind: 'invalid', wanted: null, held: null, filling: null, isAgain: false };
+  };
+  const finish = (x: Exchange, answer: EdgeAnswer, startedMs: number): EdgeAnswer => {
+    answer.headers[names.requestId] ??= x.requestId;
+    parts.metrics.requests.add({ kind: answer.kind, result: answer.result, status: String(answer.status) });
+    parts.metrics.requestSeconds.observe((parts.now() - startedMs) / 1_000, { result: answer.result });
+    return answer;
+  };
   return {
+    answerNow(request) {
+      const startedMs = parts.now();
+      const x = begin(request);
+      const answer = refuse(parts, x) ?? parseAndKey(parts, x) ?? lookUp(parts, x);
+      return answer === null ? null : finish(x, answer, startedMs);
+    },
     async handle(request) {
       const startedMs = parts.now();
-      const given = request.headers[names.requestId];
-      const requestId = given !== undefined && REQUEST_ID.test(given) ? given : nextId();
-      const x: Exchange = {
-        request,
-        requestId,
-        kind: 'invalid',
-        wanted: null,
-        held: null,
-        filling: null,
-        isAgain: false,
-      };
-      const answer = await runSteps(parts, x);
-      answer.headers[names.requestId] ??= requestId;
-      parts.metrics.requests.add({ kind: answer.kind, result: answer.result, status: String(answer.status) });
-      parts.metrics.requestSeconds.observe((parts.now() - startedMs) / 1_000, { result: answer.result });
-      return answer;
+      const x = begin(request);
+      return finish(x, await runSteps(parts, x), startedMs);
     },
   };
 }
@@ -138,7 +143,7 @@ function refuse(_parts: EngineParts, { request }: Exchange): EdgeAnswer | null {
   return null;
 }
 
-async function parseAndKey(parts: EngineParts, x: Exchange): Promise<EdgeAnswer | null> {
+function parseAndKey(parts: EngineParts, x: Exchange): EdgeAnswer | null {
   const { request } = x;
   const target = parseTarget(request.target);
   if ('refused' in target)
@@ -147,7 +152,7 @@ async function parseAndKey(parts: EngineParts, x: Exchange): Promise<EdgeAnswer 
       isLast: true,
     };
   const { route, directives, viewer, path } = target;
-  if (route === null) return (await parts.local(request, path)) ?? notFound(request);
+  if (route === null) return parts.local(request, path) ?? notFound(request);
   // Tokens come with signed playback: until then no grant but the public one is ever right.
   if ('grant' in route && route.grant !== PUBLIC_GRANT) return notFound(request);
   x.kind = route.kind;

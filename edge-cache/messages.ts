@@ -1,4 +1,4 @@
-// What the engine takes and gives, free of any HTTP library: node:http and node:http2 today, raw sockets behind the same engine later.
+// What the engine takes and gives, free of any HTTP library: node:http and HTTP/2 frames on a raw socket stand before the same engine.
 
 /** One viewer request as the listener read it. Nothing here is trusted. */
 export type EdgeRequest = {
@@ -20,9 +20,14 @@ export type EdgeRequest = {
 /** Text by lower-case header name. */
 export type Headers = Record<string, string>;
 
+/** `fixed` is one object for all answers that show the same thing and never changes, so what a listener makes of it may be kept; `moment` holds the rest. No name is in both. */
+export type HeaderParts = { fixed: Readonly<Headers>; moment: Headers };
+
 export type EdgeAnswer = {
   status: number;
   headers: Headers;
+  /** Where the answer shows an object in memory: the same headers, for listeners that keep them prepared. */
+  parts?: HeaderParts;
   /** null: no body. An iterable may throw: then the connection is cut, never padded. */
   body: Buffer | AsyncIterable<Buffer> | null;
   /** Close the connection after the answer: what follows on it cannot be trusted. */
