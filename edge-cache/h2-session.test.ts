@@ -276,17 +276,22 @@ describe('bodies', () => {
     expect(peer.frames.filter(({ type, flags }) => type === DATA && flags === END_STREAM)).toHaveLength(2);
   });
 
-  it('wait for a peer who does not read, while small ones wait no longer than a batch', async () => {
-    const peer = await openPeer(ofLarge, setting(4, 1_000_000));
+  it('wait for a peer who does not read; a small one waits for no large one to end', async () => {
+    const engine = engineOf(({ target }) => (target === '/small' ? SMALL : answerOf(large)));
+    const peer = await openPeer(engine, setting(4, 1_000_000));
     peer.send(WINDOW, 0, 0, uint32(10_000_000));
     peer.pause();
     for (let id = 1; id < 100; id += 2) peer.send(HEADERS, WHOLE, id, get('/'));
     await peer.settle();
     expect(peer.socket.writableLength).toBeLessThan(100_000);
+    peer.send(HEADERS, WHOLE, 101, get('/small'));
+    await peer.settle();
     peer.resume();
     await peer.settle();
     await peer.settle();
     for (let id = 1; id < 100; id += 2) expect(peer.body(id).equals(large)).toBe(true);
+    const isEnd = ({ type, flags }: { type: number; flags: number }): boolean => type === DATA && flags === END_STREAM;
+    expect(peer.frames.find(isEnd)?.stream).toBe(101);
   });
 
   it('that grow are sent as they come, and end with the last byte', async () => {
