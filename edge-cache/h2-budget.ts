@@ -16,6 +16,7 @@ export const FAULTS = {
   flood: { code: CODE.calm, reason: 'flood' },
   /** Header blocks without end. Source: CVE-2024-28182. */
   headers: { code: CODE.calm, reason: 'headers' },
+  internal: { code: CODE.internal, reason: 'internal' },
   slow: { code: CODE.calm, reason: 'slow' },
 } as const satisfies Record<string, Fault>;
 

@@ -81,6 +81,7 @@ export class FrameReader {
     let at = this.#prefaceBytes < PREFACE.length ? this.#preface(chunk) : 0;
     while (at !== -1 && at < chunk.length)
       at = this.#partBytes > 0 ? this.#continue(chunk, at) : this.#whole(chunk, at);
+    this.#frame.bytes = NOTHING;
   }
 
   #preface(chunk: Buffer): number {

@@ -19,6 +19,7 @@ const TABLE_BYTES = 4_096;
 const ENTRY_BYTES = 32;
 const LARGEST_INTEGER = 2 ** 28;
 const BROKEN = -1;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 const sizeOf = ({ name, value }: Field): number => name.length + value.length + ENTRY_BYTES;
 
@@ -31,7 +32,7 @@ export class HeaderDecoder {
   #tableLimit: number;
   #changes = 0;
   // The block being read.
-  #block: Buffer = Buffer.alloc(0);
+  #block: Buffer = NOTHING;
   #at = 0;
   #end = 0;
 
@@ -53,11 +54,18 @@ export class HeaderDecoder {
    */
   decode(block: Buffer, from: number, to: number): HeaderList | null {
     [this.#block, this.#at, this.#end] = [block, from, to];
+    const list = this.#list();
+    // An idle connection keeps nothing of what its socket brought.
+    this.#block = NOTHING;
+    return list;
+  }
+
+  #list(): HeaderList | null {
     const fields: Field[] = [];
     let listBytes = 0;
     let isTooLarge = false;
     while (this.#at < this.#end) {
-      const first = block[this.#at] ?? 0;
+      const first = this.#block[this.#at] ?? 0;
       if ((first & 0xe0) === 0x20) {
         if (fields.length > 0 || isTooLarge || !this.#resize()) return null;
         continue;

@@ -206,6 +206,19 @@ describe('requests', () => {
     expect(peer.code(0)).toBeNull();
   });
 
+  it('that an engine throws at end their connection with INTERNAL_ERROR, and no other', async () => {
+    const engine = engineOf(({ target }) => {
+      if (target === '/bug') throw new Error('bug');
+      return SMALL;
+    });
+    const [peer, other] = [await openPeer(engine), await openPeer(engine)];
+    peer.send(HEADERS, WHOLE, 1, get('/bug'));
+    other.send(HEADERS, WHOLE, 1, get('/'));
+    await Promise.all([peer.settle(), other.settle()]);
+    expect([peer.code(0), peer.ended, peer.reported.length]).toEqual([2, ['internal'], 1]);
+    expect([other.code(0), other.body(1).toString()]).toEqual([null, 'hello']);
+  });
+
   it('of viewers who leave are let go: by RST_STREAM or with the connection', async () => {
     const { engine, waiting, left } = lateEngine();
     const peer = await openPeer(engine);
@@ -306,6 +319,27 @@ describe('bodies', () => {
     await writer.close();
     await peer.settle();
     expect([peer.body(1).toString(), peer.frames.at(-1)?.flags]).toEqual(['one two ', END_STREAM]);
+  });
+
+  it('that grow are let go when their viewer leaves', async () => {
+    let isLetGo = false;
+    const pieces: IteratorResult<Buffer>[] = [{ done: false, value: Buffer.from('one') }];
+    const body: AsyncIterable<Buffer> = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => pieces.shift() ?? new Promise(() => undefined),
+        return: async () => {
+          isLetGo = true;
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+    const peer = await openPeer(engineOf(() => answerOf(body)));
+    peer.send(HEADERS, WHOLE, 1, get('/'));
+    await peer.settle();
+    expect([peer.body(1).toString(), isLetGo]).toEqual(['one', false]);
+    peer.send(RESET, 0, 1, uint32(8));
+    await peer.settle();
+    expect(isLetGo).toBe(true);
   });
 
   it('that break off are cut with INTERNAL_ERROR, and nobody else notices', async () => {

@@ -145,7 +145,13 @@ export class H2Session implements FrameSink {
     // What comes after a fault is read so that the peer hears of it, and thrown away.
     if (this.#isOver) return;
     this.#reads += 1;
-    this.#reader.read(chunk);
+    try {
+      this.#reader.read(chunk);
+    } catch (thrown) {
+      // A mistake of ours in one viewer's frames must not end the others' connections.
+      this.#parts.report(thrown);
+      this.#end(FAULTS.internal);
+    }
     this.#flush();
   }
 
