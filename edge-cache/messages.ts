@@ -1,4 +1,4 @@
-// What the engine takes and gives, free of any HTTP library: raw sockets, node:http and node:http2 stand before the same engine.
+// What the engine takes and gives, free of any HTTP library: HTTP/1.1 and HTTP/2 on raw sockets and node:http stand before the same engine.
 
 /** One viewer request as the listener read it. Nothing here is trusted. */
 export type EdgeRequest = {
