@@ -42,7 +42,7 @@ export default defineConfig({
     projects: [
       project(
         'unit',
-        ['{ingest,transcoder,origin,edge-cache,api,player,dashboard,platform,ops}/**/*.test.ts'],
+        ['{ingest,transcoder,origin,edge-cache,api,player,dashboard,platform,ops,bench}/**/*.test.ts'],
         20_000,
         false,
       ),

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { runnerImport } from 'vite';
 
 const [name, ...args] = process.argv.slice(2);
-if (name === undefined || !/^[a-z-]+$/.test(name)) {
+if (name === undefined || !/^[a-z-]+(\/[a-z-]+)?$/.test(name)) {
   process.stderr.write('usage: node ops/scripts/bench.mjs NAME [options]\n');
   process.exit(2);
 }
