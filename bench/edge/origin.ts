@@ -23,8 +23,15 @@ import { bytesOf, contents, EPOCH, etagOf, isTitle, lengthOfWriter } from './obj
 
 /** Where requests are counted: not a viewer address, so no edge passes it on. */
 export const COUNTS_PATH = '/bench/counts';
-/** Requests by path with query, and bytes of bodies since the last reading. */
-export type Counts = { requests: [string, number][]; bytes: number };
+/** Since the last reading. */
+export type Counts = {
+  /** By path with query. */
+  requests: [string, number][];
+  /** Of bodies. */
+  bytes: number;
+  /** Longest time by which an answer that was held back left too late: viewers cannot have it sooner. Unit: ms. */
+  lateMs: number;
+};
 
 const INIT_BYTES = 1_000;
 /** The fixed playlist of the cells. */
@@ -51,7 +58,7 @@ export async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { port: { type: 'string' }, zero: { type: 'string' } } });
   const zeroMs = Number(values.zero);
   const counts = new Map<string, number>();
-  const state = { bytes: 0 };
+  const state = { bytes: 0, lateMs: 0 };
   const server = createServer({ keepAliveTimeout: 120_000 }, (req, res) => {
     serve(req, res, { zeroMs, counts, state }).catch(() => res.destroy());
   });
@@ -60,7 +67,7 @@ export async function main(args: string[]): Promise<void> {
   await new Promise((resolve) => process.once('SIGTERM', resolve));
 }
 
-type World = { zeroMs: number; counts: Map<string, number>; state: { bytes: number } };
+type World = { zeroMs: number; counts: Map<string, number>; state: { bytes: number; lateMs: number } };
 
 async function serve(req: IncomingMessage, res: ServerResponse, world: World): Promise<void> {
   const target = req.url ?? '';
@@ -73,17 +80,20 @@ async function serve(req: IncomingMessage, res: ServerResponse, world: World): P
   if ('atMs' in found) {
     await delay(found.atMs - (Date.now() - world.zeroMs));
     if (res.destroyed || route === null) return;
+    const nowMs = Date.now() - world.zeroMs;
+    world.state.lateMs = Math.max(world.state.lateMs, nowMs - found.atMs);
     // Timers may come a moment early.
-    found = find(route, url, Math.max(found.atMs, Date.now() - world.zeroMs));
+    found = find(route, url, Math.max(found.atMs, nowMs));
   }
   if ('body' in found) send(req, res, found, world);
   else res.writeHead('status' in found ? found.status : 503, { 'content-length': '0' }).end();
 }
 
 function sendCounts(res: ServerResponse, { counts, state }: World): void {
-  const said: Counts = { requests: [...counts], bytes: state.bytes };
+  const said: Counts = { requests: [...counts], bytes: state.bytes, lateMs: state.lateMs };
   counts.clear();
   state.bytes = 0;
+  state.lateMs = 0;
   res.setHeader('content-type', 'application/json');
   res.end(JSON.stringify(said));
 }

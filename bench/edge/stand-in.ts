@@ -1,4 +1,8 @@
 // Stand-in origins under the bench's hand: processes on the clients' core that share one wall clock zero.
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { messageOf } from '../../platform/runtime/errors.ts';
 import { freePort } from '../../test/support/ports.ts';
 import { classic } from './live-texts.ts';
 import { COUNTS_PATH, type Counts } from './origin.ts';
@@ -15,7 +19,7 @@ export type StandIn = {
 
 /** The live streams have run this long at a start: their windows are full. Unit: ms. */
 export const HEAD_START_MS = classic.segmentMs * classic.window * 2;
-const NOTHING: Counts = { requests: [], bytes: 0 };
+const NOTHING: Counts = { requests: [], bytes: 0, lateMs: 0 };
 
 /** @param zeroMs wall clock at which the live streams began */
 export async function startStandIn(zeroMs: number): Promise<StandIn> {
@@ -24,7 +28,7 @@ export async function startStandIn(zeroMs: number): Promise<StandIn> {
   const args = ['ops/scripts/bench.mjs', 'edge/origin', '--port', String(port), '--zero', String(zeroMs)];
   const isUp = async () => (await fetch(`${url}/healthz`)).ok;
   const origin = await startPinned(CLIENT_CORE, process.execPath, args, { cwd: process.cwd() }, isUp);
-  const read = async () => (await (await fetch(url + COUNTS_PATH)).json()) as Counts;
+  const read = () => readCounts(url);
   let left: Counts | null = null;
   return {
     url,
@@ -41,6 +45,18 @@ export async function startStandIn(zeroMs: number): Promise<StandIn> {
   };
 }
 
+/** Over a connection of its own: a kept one may have been closed meanwhile. @throws Error that says what broke */
+async function readCounts(url: string): Promise<Counts> {
+  const request = get(url + COUNTS_PATH, { agent: false, timeout: 10_000 });
+  request.once('timeout', () => request.destroy(new Error('no answer')));
+  try {
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    return (await json(response)) as Counts;
+  } catch (thrown) {
+    throw new Error(`the origin does not tell what it was asked: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
 export type Asked = {
   /** Requests at the origins. */
   requests: number;
@@ -50,6 +66,8 @@ export type Asked = {
   /** Most requests for one of them. */
   most: number;
   bytes: number;
+  /** Longest time by which an answer that was held back left too late. Unit: ms. */
+  lateMs: number;
 };
 
 /** Whether a request for this target has one answer for good, so that an edge needs to ask once. */
@@ -58,9 +76,10 @@ const isAskedOnce = (target: string): boolean => target.includes('_HLS_msn=') ||
 /** What several origins were asked, as one. */
 export function sumCounts(all: readonly Counts[]): Asked {
   const once = new Map<string, number>();
-  const asked: Asked = { requests: 0, objects: 0, requestsForObjects: 0, most: 0, bytes: 0 };
-  for (const { requests, bytes } of all) {
+  const asked: Asked = { requests: 0, objects: 0, requestsForObjects: 0, most: 0, bytes: 0, lateMs: 0 };
+  for (const { requests, bytes, lateMs } of all) {
     asked.bytes += bytes;
+    asked.lateMs = Math.max(asked.lateMs, lateMs);
     for (const [target, count] of requests) {
       asked.requests += count;
       if (isAskedOnce(target)) once.set(target, (once.get(target) ?? 0) + count);

@@ -39,7 +39,8 @@ export function workloadTable(results: readonly WorkloadResult[]): string {
     'errors',
     'coalescing',
     'media p99',
-    'last viewer p99',
+    'last viewer: playlist p99',
+    'last viewer: part p99',
   ];
   const ms = (value: number | null | undefined): string =>
     value === null || value === undefined ? '-' : `${value} ms`;
@@ -54,7 +55,8 @@ export function workloadTable(results: readonly WorkloadResult[]): string {
       String(errors),
       String(last?.coalescing ?? '-'),
       ms(last?.mediaMs.p99),
-      ms(last?.lastViewerMs?.p99),
+      ms(last?.lastViewerMs?.playlist.p99),
+      ms(last?.lastViewerMs?.part.p99),
     ];
   });
   return table(head, rows);

@@ -24,9 +24,10 @@ it('times run from when the answer was due, and more than the limit is late', ()
 
 it('what all wait for has arrived when the last of them has it', () => {
   const tally = new Tally(0);
-  for (const nowMs of [110, 190, 120]) tally.gotShared('part 1', 100, nowMs);
-  tally.gotShared('part 2', 200, 205);
-  expect(tally.lastViewerMs('part')).toMatchObject({ p50: 5, most: 90 });
+  for (const nowMs of [110, 190, 120]) tally.gotShared('media', 1, 100, nowMs);
+  tally.gotShared('media', 2, 200, 205);
+  expect(tally.lastViewerMs('media')).toMatchObject({ p50: 5, most: 90 });
+  expect(tally.lastViewerMs('playlist').most).toBeNull();
 });
 
 it('media before and after a fault are told apart', () => {
@@ -41,6 +42,7 @@ it('requests for one object at several origins are added up; plain playlists may
   const asked = sumCounts([
     {
       bytes: 10,
+      lateMs: 2,
       requests: [
         [part, 1],
         ['/v/-/c/v720/index.m3u8', 9],
@@ -48,11 +50,12 @@ it('requests for one object at several origins are added up; plain playlists may
     },
     {
       bytes: 5,
+      lateMs: 7,
       requests: [
         [part, 2],
         ['/v/-/c/v720/index.m3u8?_HLS_msn=4&_HLS_part=1', 1],
       ],
     },
   ]);
-  expect(asked).toEqual({ requests: 13, objects: 2, requestsForObjects: 4, most: 3, bytes: 15 });
+  expect(asked).toEqual({ requests: 13, objects: 2, requestsForObjects: 4, most: 3, bytes: 15, lateMs: 7 });
 });

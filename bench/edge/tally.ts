@@ -57,8 +57,9 @@ export class Tally {
     if (lateAfterMs !== null && ms > lateAfterMs) this.#late += 1;
   }
 
-  /** One of many viewers got a thing that they all wait for: kept until the last of them has it. @param name e.g. `part 17` */
-  gotShared(name: string, dueMs: number, nowMs = Date.now()): void {
+  /** One of many viewers got a thing that they all wait for: the time of the last of them is kept. @param number its place in the stream */
+  gotShared(what: What, number: number, dueMs: number, nowMs = Date.now()): void {
+    const name = `${what} ${number}`;
     if (dueMs >= this.fromMs) this.#lastOf.set(name, Math.max(this.#lastOf.get(name) ?? 0, nowMs - dueMs));
   }
 
@@ -83,7 +84,7 @@ export class Tally {
   }
 
   /** Until the last viewer had what they all waited for; one value for each thing whose name begins so. Unit: ms. */
-  lastViewerMs(prefix: string): Percentiles {
+  lastViewerMs(prefix: What): Percentiles {
     return percentilesOf([...this.#lastOf].flatMap(([name, ms]) => (name.startsWith(prefix) ? [ms] : [])));
   }
 

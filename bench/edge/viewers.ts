@@ -137,18 +137,14 @@ export async function watchLowLatency(run: Run, viewer: number): Promise<void> {
         const { msn, part } = placeOf(next);
         const dueMs = run.zeroMs + partAtMs(next);
         const address = partPath(contents.lowLatency, msn, part, lowLatency.partBytes);
-        const common = { dueMs, lateAfterMs: lowLatency.partMs };
+        const shared = async (connection: ViewerConnection, what: What, path: string, wish: Wish) => {
+          const received = await ask(run, connection, { what, path, dueMs, wish, lateAfterMs: lowLatency.partMs });
+          if (received !== null) run.tally.gotShared(what, next, dueMs);
+          return received;
+        };
         const [text, bytes] = await Promise.all([
-          ask(run, list, {
-            ...common,
-            what: 'playlist',
-            path: `${playlist}?_HLS_msn=${msn}&_HLS_part=${part}`,
-            wish: KEEP,
-          }),
-          ask(run, media, { ...common, what: 'media', path: address, wish: mediaWish(run) }).then((received) => {
-            if (received !== null) run.tally.gotShared(`part ${next}`, dueMs);
-            return received;
-          }),
+          shared(list, 'playlist', `${playlist}?_HLS_msn=${msn}&_HLS_part=${part}`, KEEP),
+          shared(media, 'media', address, mediaWish(run)),
         ]);
         if (run.isOver) return;
         if (text?.body && !text.body.equals(lowLatencyText(next))) run.tally.failed(dueMs, 'playlist: other bytes');

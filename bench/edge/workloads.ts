@@ -98,15 +98,18 @@ export type WorkloadRun = TallyFigures & {
   serverS: number;
   /** Share of its core's busy time that was not the server's, 0..1. */
   foreignShare: number;
+  /** Of the clients' core, 0..1: this process, origins and all. */
   clientShare: number;
+  /** Of the clients' core, the simulated viewers alone. */
+  viewersShare: number;
   /** Longest that the clients' event loop was held up: times above are no more exact than this. Unit: ms. */
   clientStallMs: number;
   residentBytes: number;
   origin: Asked;
   /** Requests at the origins for each object that one request is enough for, since the server's start; 1 is ideal. */
   coalescing: number | null;
-  /** Low latency: until the last viewer had a part. */
-  lastViewerMs: Percentiles | null;
+  /** Low latency: from the origin's moment until the last viewer had it. `origin.lateMs` of it may be the origin's own. */
+  lastViewerMs: { playlist: Percentiles; part: Percentiles } | null;
   /** Origin killed: media before and from the kill on. */
   aroundKill: { before: Percentiles; after: Percentiles } | null;
 };
@@ -154,7 +157,7 @@ export async function measureWorkload(
       runs.set(peer.name, [...(runs.get(peer.name) ?? []), run]);
       const errors = sum(Object.values(run.errors));
       say(
-        `${workload.name}: ${peer.name} ${viewers} viewers, ${run.viewersPerCore} per core, late ${run.late}, errors ${errors} (round ${round + 1})${warningOf(run.foreignShare)}`,
+        `${workload.name}: ${peer.name} ${viewers} viewers, ${run.viewersPerCore} per core, late ${run.late}, errors ${errors} (round ${round + 1})${warningOf(run.foreignShare)}${fullOf(run.clientShare)}`,
       );
     }
     for (const [peer, of] of runs)
@@ -170,6 +173,11 @@ export async function measureWorkload(
   }
   return { results, failed };
 }
+
+/** Beyond this the clients' core delays what is measured. */
+const FULL_SHARE = 0.85;
+const fullOf = (clientShare: number): string =>
+  clientShare <= FULL_SHARE ? '' : `; TOO MANY VIEWERS: their core was ${Math.round(clientShare * 100)} % full`;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
@@ -227,7 +235,7 @@ async function watch(workload: Workload, stage: Stage, running: RunningPeer, siz
   return { ...runOf(run, size, span), aroundKill: workload.killsOrigin ? run.tally.aroundMs(killAtMs(run)) : null };
 }
 
-type Span = { use: CpuUse; stallMs: number; counts: Asked; resident: number };
+type Span = { use: CpuUse; viewersS: number; stallMs: number; counts: Asked; resident: number };
 
 /** From the beginning of the measured span to its end. */
 async function measureSpan(workload: Workload, stage: Stage, running: RunningPeer, run: Run): Promise<Span> {
@@ -235,15 +243,23 @@ async function measureSpan(workload: Workload, stage: Stage, running: RunningPee
   const loop = monitorEventLoopDelay({ resolution: 5 });
   loop.enable();
   const used = watchCpu(SERVER_CORE, CLIENT_CORE, running.pids);
+  const own = process.cpuUsage();
   if (workload.killsOrigin) {
     await delay(killAtMs(run) - Date.now());
     await stage.origins[0]?.kill();
   }
   await delay(run.endMs - Date.now());
   const use = used();
+  const { user, system } = process.cpuUsage(own);
   loop.disable();
   const resident = residentBytes(running.pids());
-  return { use, stallMs: Math.round(loop.max / 1e6), counts: await stage.asked(), resident };
+  return {
+    use,
+    viewersS: (user + system) / 1e6,
+    stallMs: Math.round(loop.max / 1e6),
+    counts: await stage.asked(),
+    resident,
+  };
 }
 
 const killAtMs = (run: Run): number => (run.tally.fromMs + run.endMs) / 2;
@@ -251,10 +267,10 @@ const killAtMs = (run: Run): number => (run.tally.fromMs + run.endMs) / 2;
 function runOf(
   run: Run,
   { viewers, round, seconds }: Size,
-  { use, stallMs, counts, resident }: Span,
+  { use, viewersS, stallMs, counts, resident }: Span,
 ): Omit<WorkloadRun, 'aroundKill'> {
   const busyShare = use.busyS / use.wallS;
-  const parts = run.tally.lastViewerMs('part');
+  const [playlist, part] = [run.tally.lastViewerMs('playlist'), run.tally.lastViewerMs('media')];
   return {
     round,
     viewers,
@@ -264,11 +280,12 @@ function runOf(
     serverS: use.serverS,
     foreignShare: foreignShareOf(use),
     clientShare: rounded(use.clientShare),
+    viewersShare: rounded(viewersS / use.wallS),
     clientStallMs: stallMs,
     residentBytes: resident,
     origin: counts,
     coalescing: counts.objects === 0 ? null : rounded(counts.requestsForObjects / counts.objects),
-    lastViewerMs: parts.most === null ? null : parts,
+    lastViewerMs: part.most === null ? null : { playlist, part },
     ...run.tally.figures(),
   };
 }
