@@ -1,6 +1,6 @@
 // The stage of one run: certificate, files, stand-in origins, and a server under test that is started for each measurement and cleared away after it.
 
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +26,8 @@ export class Stage {
   readonly #certificate: CertificateFiles;
   readonly #env: Record<string, string>;
   #count = 0;
+  /** Memory is what tmpfs takes: it goes when the bench is ended by a signal, too. */
+  readonly #sweep = (): void => rmSync(this.folder, { recursive: true, force: true });
 
   private constructor(
     folder: string,
@@ -39,6 +41,7 @@ export class Stage {
     this.zeroMs = zeroMs;
     this.#certificate = certificate;
     this.#env = env;
+    process.on('exit', this.#sweep);
   }
 
   static async open({ origins, env }: StageOptions): Promise<Stage> {
@@ -97,6 +100,7 @@ export class Stage {
 
   async close(): Promise<void> {
     for (const origin of this.origins) await origin.stop();
+    process.off('exit', this.#sweep);
     await rm(this.folder, { recursive: true, force: true });
   }
 }
