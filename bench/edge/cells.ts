@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { messageOf } from '../../platform/runtime/errors.ts';
 import { type CpuUse, foreignShareOf, warningOf, watchCpu } from './cpu-time.ts';
 import { gate, gateClient } from './gate.ts';
-import { applyLoad, type LoadReport } from './load-tools.ts';
+import { applyLoad, type LoadReport, warmUp } from './load-tools.ts';
 import { bytesOf, contents, partPath, playlistPath, segmentPath } from './objects.ts';
 import { FIXED_PLAYLIST } from './origin.ts';
 import type { Peer, Protocol, RunningPeer } from './peer.ts';
@@ -143,11 +143,11 @@ async function timeOnce(
     client.close();
   }
   const load = { url: base + cell.object.path, connections: cell.object.connections };
-  // Compilers and page cache settle before anything counts.
-  await applyLoad(cell.protocol === 'h2', { ...load, seconds: Math.max(1, Math.ceil(seconds / 4)) });
+  const isH2 = cell.protocol === 'h2';
+  const perS = await warmUp(isH2, { ...load, seconds: Math.max(1, Math.ceil(seconds / 4)) });
   await stage.asked();
   const used = watchCpu(SERVER_CORE, CLIENT_CORE, running.pids);
-  const report = await applyLoad(cell.protocol === 'h2', { ...load, seconds });
+  const report = await applyLoad(isH2, { ...load, seconds, perS });
   return timingOf(report, used(), round, (await stage.asked()).requests);
 }
 

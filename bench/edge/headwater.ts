@@ -36,7 +36,7 @@ async function start({ folder, origins, certificate, cacheBytes, env }: Surround
     NODE_ENV: 'production',
     ...env,
   };
-  const isReady = answers(`http://127.0.0.1:${port}/readyz`);
+  const isReady = answers(`http://127.0.0.1:${port}/readyz`, tlsPort);
   const server = await startPinned(
     SERVER_CORE,
     process.execPath,

@@ -17,8 +17,8 @@ export const lowLatency = {
   partBytes: 30_000,
   partsPerSegment: 4,
   /** Segments listed, and those of them listed with their parts. */
-  window: 16,
-  windowWithParts: 4,
+  window: 22,
+  windowWithParts: 3,
 } as const;
 
 /** On demand: titles of one length. */

@@ -12,6 +12,8 @@ const WRK = `Running 2s test @ http://127.0.0.1:8080/
      90%    1.51ms
      99%    1.02s
   124210 requests in 2.00s, 1.50GB read
+Requests/sec:  62001.11
+Transfer/sec:    767.98MB
 `;
 const H2LOAD = `progress: 100% of clients started
 finished in 2.00s, 21345.50 req/s, 27.45MB/s
@@ -25,7 +27,14 @@ time for connect:   512us      2.01ms      1.20ms      301us    62.50%
 
 describe('the report of wrk', () => {
   it('tells requests, bytes and times in every unit it uses', () => {
-    expect(parseWrk(WRK)).toEqual({ requests: 124_210, bytes: 1.5 * 1_024 ** 3, errors: 0, p50Ms: 0.5, p99Ms: 1_020 });
+    expect(parseWrk(WRK)).toEqual({
+      requests: 124_210,
+      bytes: 1.5 * 1_024 ** 3,
+      errors: 0,
+      p50Ms: 0.5,
+      p99Ms: 1_020,
+      perS: 62_001.11,
+    });
   });
 
   it('adds up sockets that broke and answers that were none', () => {
@@ -40,7 +49,14 @@ describe('the report of wrk', () => {
 
 describe('the report of h2load', () => {
   it('tells what succeeded', () => {
-    expect(parseH2load(H2LOAD)).toEqual({ requests: 42_691, bytes: 57_572_012, errors: 0, p50Ms: 7.45, p99Ms: null });
+    expect(parseH2load(H2LOAD)).toEqual({
+      requests: 42_691,
+      bytes: 57_572_012,
+      errors: 0,
+      p50Ms: 7.45,
+      p99Ms: null,
+      perS: 21_345.5,
+    });
   });
 
   it('counts failed requests and other statuses as errors', () => {
@@ -53,8 +69,10 @@ describe('the report of h2load', () => {
   });
 });
 
-it('both ask one address with one thread for the time given', () => {
-  const load = { url: 'https://127.0.0.1:1/a', seconds: 3, connections: 16 };
+it('both ask one address with one thread; wrk for a time, h2load as often as will take about that time', () => {
+  const load = { url: 'https://127.0.0.1:1/a', seconds: 3, connections: 16, perS: 1_000 };
   expect(wrkArgs(load)).toEqual(['-t1', '-c16', '-d3s', '--latency', load.url]);
-  expect(h2loadArgs(load)).toEqual(['-t1', '-c16', '-m10', '-D3', load.url]);
+  expect(h2loadArgs(load)).toEqual(['-t1', '-c16', '-m10', '-n3000', load.url]);
+  // A round of every stream when nothing is known.
+  expect(h2loadArgs({ ...load, perS: null })).toContain('-n160');
 });

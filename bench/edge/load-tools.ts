@@ -1,13 +1,19 @@
 // wrk for HTTP/1.1 and h2load for HTTP/2: started for one address, their reports read.
 import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-
-const run = promisify(execFile);
 
 /** `bytes` with headers, as the tools count them. */
-export type LoadReport = { requests: number; bytes: number; errors: number; p50Ms: number; p99Ms: number | null };
+export type LoadReport = {
+  requests: number;
+  bytes: number;
+  errors: number;
+  p50Ms: number;
+  p99Ms: number | null;
+  /** Requests per second by the tool's clock. */
+  perS: number;
+};
 
-export type Load = { url: string; seconds: number; connections: number };
+/** @property perS what an earlier load of the kind reached; null: not known */
+export type Load = { url: string; seconds: number; connections: number; perS: number | null };
 
 /** Streams at a time on each HTTP/2 connection. */
 export const STREAMS = 10;
@@ -19,13 +25,17 @@ export const wrkArgs = ({ url, seconds, connections }: Load): string[] => [
   '--latency',
   url,
 ];
-export const h2loadArgs = ({ url, seconds, connections }: Load): string[] => [
-  '-t1',
-  `-c${connections}`,
-  `-m${STREAMS}`,
-  `-D${seconds}`,
-  url,
-];
+/**
+ * h2load is told a number of requests that will take about the time: told the time, it waits for ever for a server that leaves
+ * the closing of a session to its client, as node:http2 does.
+ */
+export const h2loadArgs = ({ url, seconds, connections, perS }: Load): string[] => {
+  const atLeast = connections * STREAMS;
+  return ['-t1', `-c${connections}`, `-m${STREAMS}`, `-n${Math.max(atLeast, Math.ceil((perS ?? 0) * seconds))}`, url];
+};
+
+/** A tool that runs this much longer than thrice what it was told to hangs. Unit: s. */
+const LONGER_S = 20;
 
 const SIZES: Record<string, number> = { B: 1, K: 1_024, M: 1_024 ** 2, G: 1_024 ** 3, T: 1_024 ** 4 };
 /** Units of durations in both reports. Unit: ms. */
@@ -51,6 +61,7 @@ export function parseWrk(text: string): LoadReport {
     errors: sockets.reduce((sum, count) => sum + Number(count), statuses),
     p50Ms: durationMs(/^\s+50%\s+(\S+)/m.exec(text)?.[1]) ?? 0,
     p99Ms: durationMs(/^\s+99%\s+(\S+)/m.exec(text)?.[1]),
+    perS: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1] ?? 0),
   };
 }
 
@@ -72,13 +83,29 @@ export function parseH2load(text: string): LoadReport {
     errors: Math.max(Number(total[4]), statuses),
     p50Ms: durationMs(/time for request:\s+\S+\s+\S+\s+(\S+)/.exec(text)?.[1]) ?? 0,
     p99Ms: null,
+    perS: Number(/finished in [\d.]+\w+, ([\d.]+) req\/s/.exec(text)?.[1] ?? 0),
   };
 }
 
-/** Runs the tool that speaks the protocol. */
+/**
+ * Runs the tool that speaks the protocol.
+ * @throws Error with its last words when it fails or does not end
+ */
 export async function applyLoad(isH2: boolean, load: Load): Promise<LoadReport> {
   const [program, args] = isH2 ? ['h2load', h2loadArgs(load)] : ['wrk', wrkArgs(load)];
-  const limit = { timeout: (load.seconds + 20) * 1_000, maxBuffer: 1_000_000 };
-  const { stdout } = await run(program, args, limit);
-  return isH2 ? parseH2load(stdout) : parseWrk(stdout);
+  const limitMs = (load.seconds * 3 + LONGER_S) * 1_000;
+  const { text, fault } = await new Promise<{ text: string; fault: Error | null }>((done) => {
+    execFile(program, args, { timeout: limitMs }, (fault, stdout, stderr) => done({ text: stdout + stderr, fault }));
+  });
+  if (fault !== null) throw new Error(`${program} failed: ${text.slice(-300)}`, { cause: fault });
+  return isH2 ? parseH2load(text) : parseWrk(text);
+}
+
+/**
+ * Load that nobody times: compilers and page cache settle, and what the server can do becomes known.
+ * @returns requests per second
+ */
+export async function warmUp(isH2: boolean, load: Omit<Load, 'perS'>): Promise<number> {
+  const { perS } = await applyLoad(isH2, { ...load, perS: null });
+  return isH2 ? (await applyLoad(isH2, { ...load, perS })).perS : perS;
 }

@@ -1,8 +1,8 @@
 // nginx as a cache before the origins, and as a ceiling: the same files straight from tmpfs.
 import { mkdir, readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { freePort } from '../../test/support/ports.ts';
-import { answers, inFolder, type Peer, PROTOCOLS, writeConfiguration } from './peer.ts';
+import { answers, type Peer, PROTOCOLS, writeConfiguration } from './peer.ts';
 import { SERVER_CORE, startPinned, versionOf } from './processes.ts';
 
 const version = () => versionOf('nginx', ['-v'], /nginx\/(\S+)/);
@@ -32,8 +32,8 @@ const start = async (
   location: string,
 ): ReturnType<Peer['start']> => {
   const [port, tlsPort] = [await freePort(), await freePort()];
-  await mkdir(inFolder(folder, 'cache'), { recursive: true });
-  const path = await writeConfiguration('nginx.conf', inFolder(folder, 'nginx.conf'), {
+  await mkdir(join(folder, 'cache'), { recursive: true });
+  const path = await writeConfiguration('nginx.conf', join(folder, 'nginx.conf'), {
     folder,
     www,
     port,
@@ -45,7 +45,13 @@ const start = async (
     servers: origins.map((origin) => `server ${new URL(origin).host} max_fails=3 fail_timeout=10s;`).join('\n    '),
   });
   const args = ['-p', folder, '-c', path];
-  const server = await startPinned(SERVER_CORE, 'nginx', args, { cwd: folder }, answers(`http://127.0.0.1:${port}/`));
+  const server = await startPinned(
+    SERVER_CORE,
+    'nginx',
+    args,
+    { cwd: folder },
+    answers(`http://127.0.0.1:${port}/`, tlsPort),
+  );
   return {
     ...server,
     bases: {

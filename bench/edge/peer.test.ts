@@ -21,13 +21,15 @@ it('no configuration names a machine or a user of ours', () => {
 const USE = { wallS: 10, busyS: 5, serverS: 4.9, clientShare: 0.5, stealS: 0 };
 
 it('a rate is per second that the core was busy, whatever the wall clock says', () => {
-  const timing = timingOf({ requests: 50_000, bytes: 5e9, errors: 0, p50Ms: 1, p99Ms: 2 }, USE, 0, 3);
+  const timing = timingOf({ requests: 50_000, bytes: 5e9, errors: 0, p50Ms: 1, p99Ms: 2, perS: 5_000 }, USE, 0, 3);
   expect(timing).toMatchObject({ requestsPerBusyS: 10_000, bytesPerBusyS: 1e9, originRequests: 3 });
 });
 
 it('a load that met errors gives no figure', () => {
-  expect(timingOf({ requests: 50_000, bytes: 5e9, errors: 2, p50Ms: 1, p99Ms: 2 }, USE, 0, 0)).toMatch(/2 errors/);
-  expect(timingOf({ requests: 0, bytes: 0, errors: 0, p50Ms: 1, p99Ms: 2 }, USE, 0, 0)).toMatch(/nothing/);
+  expect(timingOf({ requests: 50_000, bytes: 5e9, errors: 2, p50Ms: 1, p99Ms: 2, perS: 5_000 }, USE, 0, 0)).toMatch(
+    /2 errors/,
+  );
+  expect(timingOf({ requests: 0, bytes: 0, errors: 0, p50Ms: 1, p99Ms: 2, perS: 5_000 }, USE, 0, 0)).toMatch(/nothing/);
 });
 
 it('the table has a column per server and a dash for what was not measured', () => {

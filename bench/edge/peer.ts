@@ -1,6 +1,6 @@
 // What the bench asks of a server under test, and what every server gets.
 import { readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { connect } from 'node:tls';
 import type { CertificateFiles } from '../../test/support/certificate.ts';
 
@@ -63,12 +63,14 @@ export async function writeConfiguration(
   return path;
 }
 
-/** Whether something answers at an address, with whatever status. */
-export const answers = (url: string) => async (): Promise<boolean> =>
-  (await fetch(url, { signal: AbortSignal.timeout(1_000) })).status > 0;
+/** Whether something answers at an address, with whatever status, and a TLS handshake succeeds on a port where one is given. */
+export const answers = (url: string, tlsPort?: number) => async (): Promise<boolean> => {
+  const { status } = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+  return status > 0 && (tlsPort === undefined || shakesHands(tlsPort));
+};
 
-/** Whether a TLS handshake succeeds on a port. */
-export const tlsAnswers = (port: number) => (): Promise<boolean> =>
+/** Whether a TLS handshake succeeds on a port of this machine. */
+export const shakesHands = (port: number): Promise<boolean> =>
   new Promise((done) => {
     const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, timeout: 1_000 });
     const end = (isGood: boolean) => {
@@ -79,5 +81,3 @@ export const tlsAnswers = (port: number) => (): Promise<boolean> =>
     socket.once('timeout', () => end(false));
     socket.once('error', () => end(false));
   });
-
-export const inFolder = (folder: string, name: string): string => join(folder, name);

@@ -1,8 +1,8 @@
 // The bare ceiling: accept, recv, sendfile and nothing of HTTP but a fixed header. Built from peers/sendfile.c where a C compiler is at hand.
 import { execFileSync } from 'node:child_process';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { freePort } from '../../test/support/ports.ts';
-import { answers, inFolder, type Peer } from './peer.ts';
+import { answers, type Peer } from './peer.ts';
 import { SERVER_CORE, startPinned, versionOf } from './processes.ts';
 
 export const sendfileLoop: Peer = {
@@ -12,7 +12,7 @@ export const sendfileLoop: Peer = {
   version: () => (versionOf('cc', ['--version'], /(\d+\.\d+\.\d+)/) === null ? null : '1'),
   wants: 'apt-get install gcc libc6-dev',
   async start({ folder, www }) {
-    const program = inFolder(folder, 'sendfile');
+    const program = join(folder, 'sendfile');
     execFileSync('cc', ['-O2', '-o', program, resolve('bench/edge/peers/sendfile.c')]);
     const port = await freePort();
     const server = await startPinned(

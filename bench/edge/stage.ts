@@ -21,7 +21,7 @@ export class Stage {
   readonly folder: string;
   readonly zeroMs: number;
   readonly origins: StandIn[];
-  /** How each peer was started last. */
+  /** How each peer was started last; `{server}` and `{stage}` are its own folder and everybody's. */
   readonly commands = new Map<string, string>();
   readonly #certificate: CertificateFiles;
   readonly #env: Record<string, string>;
@@ -82,7 +82,7 @@ export class Stage {
         cacheBytes,
         env: this.#env,
       });
-      this.commands.set(peer.name, running.command);
+      this.commands.set(peer.name, this.#plain(running.command, folder));
       try {
         return await work(running);
       } finally {
@@ -91,6 +91,15 @@ export class Stage {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+
+  /** A command as anybody could type it: no place of this machine. */
+  #plain(command: string, folder: string): string {
+    return command
+      .replaceAll(folder, '{server}')
+      .replaceAll(this.folder, '{stage}')
+      .replaceAll(`${process.cwd()}/`, '')
+      .replaceAll(process.execPath, 'node');
   }
 
   /** What the origins were asked since the last reading. */

@@ -1,15 +1,8 @@
 // Varnish with its store in memory; hitch in front of it where TLS is asked for.
 import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { freePort } from '../../test/support/ports.ts';
-import {
-  answers,
-  inFolder,
-  type Peer,
-  type RunningPeer,
-  type Surroundings,
-  tlsAnswers,
-  writeConfiguration,
-} from './peer.ts';
+import { answers, type Peer, type RunningPeer, type Surroundings, shakesHands, writeConfiguration } from './peer.ts';
 import { type Pinned, SERVER_CORE, startPinned, versionOf } from './processes.ts';
 
 const hasHitch = () => versionOf('hitch', ['--version'], /hitch (\S+)/) !== null;
@@ -28,14 +21,14 @@ export const varnish: Peer = {
 async function start(surroundings: Surroundings): Promise<RunningPeer> {
   const { folder, origins, cacheBytes } = surroundings;
   const port = await freePort();
-  const socket = inFolder(folder, 'proxy.sock');
+  const socket = join(folder, 'proxy.sock');
   const backends = origins.map((origin, index) => {
     const { hostname, port: at } = new URL(origin);
     const probe =
       '.probe = { .url = "/healthz"; .interval = 1s; .timeout = 1s; .window = 4; .threshold = 2; .initial = 4; }';
     return `backend o${index} { .host = "${hostname}"; .port = "${at}"; .connect_timeout = 1s; .first_byte_timeout = 30s; ${probe} }`;
   });
-  const vcl = await writeConfiguration('varnish.vcl', inFolder(folder, 'bench.vcl'), {
+  const vcl = await writeConfiguration('varnish.vcl', join(folder, 'bench.vcl'), {
     backends: backends.join('\n'),
     add: origins.map((_origin, index) => `origins.add_backend(o${index});`).join('\n  '),
   });
@@ -50,7 +43,7 @@ async function start(surroundings: Surroundings): Promise<RunningPeer> {
     'vsl_mask=-ReqStart,-ReqMethod,-ReqURL,-ReqProtocol,-ReqHeader,-RespProtocol,-RespStatus,-RespReason,-RespHeader,-ReqAcct,-Timestamp,-Hit,-VCL_call,-VCL_return,-SessOpen,-SessClose,-Begin,-End,-Link,-ReqUnset,-RespUnset,-BereqHeader,-BerespHeader,-Debug,-H2RxHdr,-H2RxBody,-H2TxHdr,-H2TxBody',
   ];
   const store = ['-s', `default=malloc,${cacheBytes}`, '-j', 'none', '-T', 'none'];
-  const places = ['-n', inFolder(folder, 'vsm'), '-a', `127.0.0.1:${port}`, '-a', `${socket},PROXY,mode=666`];
+  const places = ['-n', join(folder, 'vsm'), '-a', `127.0.0.1:${port}`, '-a', `${socket},PROXY,mode=666`];
   const args = ['-F', '-f', vcl, ...places, ...store, ...parameters.flatMap((one) => ['-p', one])];
   const server = await startPinned(
     SERVER_CORE,
@@ -73,22 +66,18 @@ async function withHitch(
   socket: string,
 ): Promise<RunningPeer> {
   const tlsPort = await freePort();
-  const pem = inFolder(folder, 'hitch.pem');
+  const pem = join(folder, 'hitch.pem');
   await writeFile(pem, (await readFile(certificate.key, 'utf8')) + (await readFile(certificate.cert, 'utf8')));
   const isRoot = process.getuid?.() === 0;
-  const path = await writeConfiguration('hitch.conf', inFolder(folder, 'hitch.conf'), {
+  const path = await writeConfiguration('hitch.conf', join(folder, 'hitch.conf'), {
     tlsPort,
     socket,
     pem,
     user: isRoot ? 'user = "root"' : '',
   });
   const base = `https://127.0.0.1:${tlsPort}`;
-  const hitch: Pinned = await startPinned(
-    SERVER_CORE,
-    'hitch',
-    [`--config=${path}`],
-    { cwd: folder },
-    tlsAnswers(tlsPort),
+  const hitch: Pinned = await startPinned(SERVER_CORE, 'hitch', [`--config=${path}`], { cwd: folder }, () =>
+    shakesHands(tlsPort),
   );
   return {
     bases: { ...varnishd.bases, tls: base, h2: base },
