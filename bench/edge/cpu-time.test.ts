@@ -8,7 +8,7 @@ intr 12345
 `;
 
 it('a core is busy with user, nice, system, irq and softirq; waiting and stolen time are not', () => {
-  expect(parseCoreTicks(STAT, 0)).toEqual({ busy: 183, steal: 4, total: 994 });
+  expect(parseCoreTicks(STAT, 0)).toEqual({ busy: 183, programs: 160, steal: 4, total: 994 });
 });
 
 it('a core that is not there is an error', () => {
@@ -26,10 +26,11 @@ it('a process that is gone has used nothing', () => {
 });
 
 it('what others did on the core is told loudly', () => {
-  const use = { wallS: 10, busyS: 5, clientShare: 0.5, stealS: 0 };
-  expect(foreignShareOf({ ...use, serverS: 4 })).toBe(0.2);
+  const use = { wallS: 10, busyS: 5, programsS: 4, clientShare: 0.5, stealS: 0 };
+  expect(foreignShareOf({ ...use, serverS: 3 })).toBe(0.2);
   expect(warningOf(0.2)).toMatch(/WORTH NOTHING: 20 %/);
-  // Two counters, two roundings.
+  // Interrupts are nobody's; other kernels charge the server with them.
+  expect(foreignShareOf({ ...use, serverS: 4 })).toBe(0);
   expect(foreignShareOf({ ...use, serverS: 5.01 })).toBe(0);
   expect(warningOf(0.05)).toBe('');
 });

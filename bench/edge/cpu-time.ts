@@ -4,7 +4,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** USER_HZ, fixed by the kernel's interface on every common platform. Unit: ticks per second. */
 const TICKS_PER_S = 100;
 
-export type CoreTicks = { busy: number; steal: number; total: number };
+export type CoreTicks = {
+  busy: number;
+  /** Of `busy`: what programs did, interrupts left out. */
+  programs: number;
+  steal: number;
+  total: number;
+};
 
 /**
  * The line of one core in /proc/stat. Busy: user, nice, system, irq, softirq; waiting for I/O and stolen time are not.
@@ -17,8 +23,9 @@ export function parseCoreTicks(stat: string, core: number): CoreTicks {
     .split(/\s+/)
     .slice(1)
     .map(Number);
-  const busy = user + nice + system + irq + softirq;
-  return { busy, steal, total: busy + idle + iowait + steal };
+  const programs = user + nice + system;
+  const busy = programs + irq + softirq;
+  return { busy, programs, steal, total: busy + idle + iowait + steal };
 }
 
 /** utime + stime of one process out of /proc/{pid}/stat, and its parent. Its name may hold anything, parentheses included. */
@@ -71,6 +78,8 @@ export type CpuUse = {
   wallS: number;
   /** Of the servers' core. Unit: s. */
   busyS: number;
+  /** Of `busyS`, interrupts left out: many kernels charge no process with them. Unit: s. */
+  programsS: number;
   /** Of the server's processes alone, on whichever core. Unit: s. */
   serverS: number;
   /** Of the clients' core, 0..1. */
@@ -79,11 +88,11 @@ export type CpuUse = {
   stealS: number;
 };
 
-/** Share of the servers' core's busy time that was not the server's, 0..1. */
-export const foreignShareOf = ({ busyS, serverS }: CpuUse): number =>
-  busyS <= 0 ? 0 : Number(Math.max(0, 1 - serverS / busyS).toFixed(3));
+/** Share of the servers' core's busy time that was another program's, 0..1. */
+export const foreignShareOf = ({ busyS, programsS, serverS }: CpuUse): number =>
+  busyS <= 0 ? 0 : Number((Math.max(0, programsS - serverS) / busyS).toFixed(3));
 
-/** The kernel's own share stays below; another program's does not. */
+/** What a machine does by itself stays below. */
 const QUIET_SHARE = 0.1;
 
 /** A line's end that nobody overlooks; empty when the core was the server's alone. */
@@ -112,6 +121,7 @@ export function watchCpu(serverCore: number, clientCore: number, pids: () => rea
     return {
       wallS: (after.atMs - before.atMs) / 1_000,
       busyS: (after.server.busy - before.server.busy) / TICKS_PER_S,
+      programsS: (after.server.programs - before.server.programs) / TICKS_PER_S,
       serverS: after.seconds - before.seconds,
       clientShare: clientTotal === 0 ? 0 : (after.client.busy - before.client.busy) / clientTotal,
       stealS: (after.server.steal - before.server.steal) / TICKS_PER_S,

@@ -18,7 +18,7 @@ it('no configuration names a machine or a user of ours', () => {
     expect(readFileSync(`${file.parentPath}/${file.name}`, 'utf8')).not.toMatch(/\/(?:home|tmp)\//);
 });
 
-const USE = { wallS: 10, busyS: 5, serverS: 4.9, clientShare: 0.5, stealS: 0 };
+const USE = { wallS: 10, busyS: 5, programsS: 4.9, serverS: 4.9, clientShare: 0.5, stealS: 0 };
 
 it('a rate is per second that the core was busy, whatever the wall clock says', () => {
   const timing = timingOf({ requests: 50_000, bytes: 5e9, errors: 0, p50Ms: 1, p99Ms: 2, perS: 5_000 }, USE, 0, 3);
