@@ -7,7 +7,7 @@ import { headwater } from './edge/headwater.ts';
 import { nginx, nginxStatic } from './edge/nginx.ts';
 import type { Peer } from './edge/peer.ts';
 import { CLIENT_CORE, moveToClientCore, SERVER_CORE, versionOf } from './edge/processes.ts';
-import { isChosen } from './edge/rounds.ts';
+import { isChosen, meaningless } from './edge/rounds.ts';
 import { sendfileLoop } from './edge/sendfile.ts';
 import { Stage } from './edge/stage.ts';
 import { cellTable, workloadTable } from './edge/tables.ts';
@@ -27,7 +27,7 @@ const HELP = `options:
     .join(' ')}; none
   --workloads all    ${workloads.map(({ name }) => name).join(' ')}; none
   --peers all        ${PEERS.map(({ name }) => name).join(' ')}
-  --seconds n        of each timing (cells ${CELL_SECONDS}, workloads 15 to 30)
+  --seconds n        of each timing (cells ${CELL_SECONDS}, workloads 15 to 30; a crowd takes 10 to come)
   --rounds n         timings of each (cells ${CELL_ROUNDS}, workloads ${WORKLOAD_ROUNDS})
   --viewers a,b      sizes of the workloads
   --env NAME=value   further setting of our edge; may be repeated
@@ -39,7 +39,7 @@ type Options = ReturnType<typeof readOptions>;
 /** @param args command line without the program */
 export async function main(args: string[]): Promise<void> {
   const options = readOptions(args);
-  const fault = options.isHelp ? HELP : whyNot();
+  const fault = options.isHelp ? HELP : whyNot(options);
   if (fault !== null) {
     process.stderr.write(`${fault}\n`);
     process.exitCode = options.isHelp ? 0 : 1;
@@ -117,9 +117,16 @@ const toolVersions = {
 };
 
 /** What keeps the bench from running at all. */
-function whyNot(): string | null {
+function whyNot({ cells, workloads: views, peers }: Options): string | null {
   if (cpus().length < 2) return 'two cores are needed: one for the server, one for everybody else';
-  return toolVersions.taskset() === null ? 'taskset is missing: apt-get install util-linux' : null;
+  if (toolVersions.taskset() === null) return 'taskset is missing: apt-get install util-linux';
+  const namesOf = (items: readonly { name: string }[]) => items.map(({ name }) => name);
+  const unknown = [
+    ...meaningless(cells, namesOf(allCells())),
+    ...meaningless(views, namesOf(workloads)),
+    ...meaningless(peers, namesOf(PEERS)),
+  ];
+  return unknown.length === 0 ? null : `nothing is called ${unknown.join(', ')}\n${HELP}`;
 }
 
 /** The chosen servers that are there; the others are named loudly. */

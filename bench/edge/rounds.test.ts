@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isChosen, seededRandom, spreadOf, turns, zipf } from './rounds.ts';
+import { isChosen, meaningless, seededRandom, spreadOf, turns, zipf } from './rounds.ts';
 
 describe('turns', () => {
   it('ask every peer once a round, another one first each time', () => {
@@ -35,6 +35,11 @@ it.each([
   ['origin-killed', 'live,origin-killed', true],
 ])('%s is meant by %s: %s', (name, choice, expected) => {
   expect(isChosen(name, choice)).toBe(expected);
+});
+
+it('a word that means nothing is found out', () => {
+  expect(meaningless('tls, plan,none', ['playlist-tls', 'playlist-plain'])).toEqual(['plan']);
+  expect(meaningless('all', ['playlist-tls'])).toEqual([]);
 });
 
 describe('what viewers draw', () => {

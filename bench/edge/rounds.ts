@@ -37,7 +37,14 @@ export function isChosen(name: string, choice: string): boolean {
   return words.some((word) => word === 'all' || word === name || name.split('-').includes(word));
 }
 
-/** Seeded, so that every peer meets the same viewers: mulberry32. @returns 0 <= x < 1 */
+/** Words of a choice that mean nothing: a slip of the pen must not look like a result. */
+export const meaningless = (choice: string, names: readonly string[]): string[] =>
+  choice
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== 'none' && !names.some((name) => isChosen(name, word)));
+
+/** Seeded, so that every server meets the same viewers: mulberry32. @returns 0 <= x < 1 */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

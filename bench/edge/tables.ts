@@ -39,6 +39,7 @@ export function workloadTable(results: readonly WorkloadResult[]): string {
     'errors',
     'coalescing',
     'media p99',
+    'origin bytes',
     'last viewer: playlist p99',
     'last viewer: part p99',
   ];
@@ -54,7 +55,10 @@ export function workloadTable(results: readonly WorkloadResult[]): string {
       String(late),
       String(errors),
       String(last?.coalescing ?? '-'),
-      ms(last?.mediaMs.p99),
+      last?.aroundKill
+        ? `${ms(last.aroundKill.before.p99)}, then ${ms(last.aroundKill.after.p99)}`
+        : ms(last?.mediaMs.p99),
+      String(last?.originByteShare ?? '-'),
       ms(last?.lastViewerMs?.playlist.p99),
       ms(last?.lastViewerMs?.part.p99),
     ];

@@ -7,7 +7,7 @@ it('what was due during the warm-up does not count', () => {
   tally.got('media', 999, 50, 10, 5_000);
   tally.failed(999, 'reset');
   tally.sawBehind(999);
-  expect(tally.figures()).toMatchObject({ requests: 0, bytes: 0, errors: {}, late: 0, behind: 0 });
+  expect(tally.figures()).toMatchObject({ requests: 0, bytes: 0, allBytes: 50, errors: {}, late: 0, behind: 0 });
 });
 
 it('times run from when the answer was due, and more than the limit is late', () => {

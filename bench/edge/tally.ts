@@ -6,6 +6,8 @@ export type What = 'playlist' | 'media';
 export type TallyFigures = {
   requests: number;
   bytes: number;
+  /** Warm-up included. */
+  allBytes: number;
   /** Reason and how often; empty: nothing went wrong. */
   errors: Record<string, number>;
   /** Media that was not whole when half of its play time was over. */
@@ -36,6 +38,7 @@ export class Tally {
   readonly #lastOf = new Map<string, number>();
   #requests = 0;
   #bytes = 0;
+  #allBytes = 0;
   #late = 0;
   #behind = 0;
 
@@ -48,6 +51,7 @@ export class Tally {
    * @param lateAfterMs more is late; null: nothing is
    */
   got(what: What, dueMs: number, bytes: number, lateAfterMs: number | null, nowMs = Date.now()): void {
+    this.#allBytes += bytes;
     if (dueMs < this.fromMs) return;
     const ms = Math.max(0, nowMs - dueMs);
     this.#requests += 1;
@@ -75,6 +79,7 @@ export class Tally {
     return {
       requests: this.#requests,
       bytes: this.#bytes,
+      allBytes: this.#allBytes,
       errors: Object.fromEntries(this.#errors),
       late: this.#late,
       behind: this.#behind,

@@ -42,6 +42,7 @@ export class ViewerConnection {
   #pending: Pending | null = null;
   #pause: NodeJS.Timeout | null = null;
   #mustClose = false;
+  #hasLeft = false;
 
   /**
    * @param base `http://host:port`
@@ -56,6 +57,7 @@ export class ViewerConnection {
 
   /** One request at a time. @throws Error when the connection breaks, stays silent, or the answer has no length */
   get(path: string, wish: Wish): Promise<Received> {
+    if (this.#hasLeft) return Promise.reject(new Error('the viewer left'));
     return new Promise((resolve, reject) => {
       this.#pending = {
         wish,
@@ -77,7 +79,9 @@ export class ViewerConnection {
     });
   }
 
+  /** For good. */
   close(): void {
+    this.#hasLeft = true;
     this.#socket?.destroy();
     this.#end(new Error('the viewer left'));
   }

@@ -22,6 +22,7 @@ import {
   sha256Of,
   titleContent,
 } from './objects.ts';
+import { seededRandom, zipf } from './rounds.ts';
 import type { Tally, What } from './tally.ts';
 import { type Received, ViewerConnection, type Wish } from './viewer-connection.ts';
 
@@ -35,8 +36,8 @@ export type Run = {
   connections: Set<ViewerConnection>;
   /** The end: what breaks from now on has been cut by the bench. */
   isOver: boolean;
-  /** Seeded: every peer meets the same. */
-  random: () => number;
+  /** Of what each viewer draws for itself: every server meets the same viewers, however fast it answers. */
+  seed: number;
 };
 
 const KEEP: Wish = { body: 'keep', bps: null };
@@ -77,7 +78,7 @@ async function ask(run: Run, connection: ViewerConnection, { what, path, dueMs, 
   return null;
 }
 
-const mediaWish = (run: Run): Wish => (run.random() * HASH_ONE_IN < 1 ? HASH : DROP);
+const mediaWish = (): Wish => (Math.random() * HASH_ONE_IN < 1 ? HASH : DROP);
 
 /** Keeps a connection for the length of `work`. */
 async function connected(run: Run, viewer: number, work: (connection: ViewerConnection) => Promise<void>) {
@@ -114,7 +115,7 @@ export const watchClassic = (run: Run, viewer: number, rung: Rung, joinMs: numbe
       if (newest === null) continue;
       const from: number = seen === null ? newest - (isNew ? 2 : 0) : seen + 1;
       for (let msn = from; msn <= newest; msn += 1)
-        await fetchOf('media', segmentPath(contents.classic, msn, classic.rungs[rung], rung), dueMs, mediaWish(run));
+        await fetchOf('media', segmentPath(contents.classic, msn, classic.rungs[rung], rung), dueMs, mediaWish());
       seen = newest;
     }
   });
@@ -144,7 +145,7 @@ export async function watchLowLatency(run: Run, viewer: number): Promise<void> {
         };
         const [text, bytes] = await Promise.all([
           shared(list, 'playlist', `${playlist}?_HLS_msn=${msn}&_HLS_part=${part}`, KEEP),
-          shared(media, 'media', address, mediaWish(run)),
+          shared(media, 'media', address, mediaWish()),
         ]);
         if (run.isOver) return;
         if (text?.body && !text.body.equals(lowLatencyText(next))) run.tally.failed(dueMs, 'playlist: other bytes');
@@ -168,9 +169,19 @@ function lowLatencyText(index: number): Buffer {
   return made;
 }
 
-/** On demand: titles drawn by popularity, begun anywhere, watched for a while. */
-export const watchOnDemand = (run: Run, viewer: number, draw: () => number, joinMs: number): Promise<void> =>
+/**
+ * On demand: titles drawn by popularity, begun anywhere, watched for a while.
+ * @param titles how many there are, and the exponent of their popularity
+ */
+export const watchOnDemand = (
+  run: Run,
+  viewer: number,
+  titles: { count: number; alpha: number },
+  joinMs: number,
+): Promise<void> =>
   connected(run, viewer, async (connection) => {
+    const random = seededRandom(run.seed * 65_537 + viewer);
+    const draw = zipf(titles.count, titles.alpha, random);
     const lateAfterMs = onDemand.segmentMs / 2;
     let content = '';
     let [msn, left] = [0, 0];
@@ -179,8 +190,8 @@ export const watchOnDemand = (run: Run, viewer: number, draw: () => number, join
       if (run.isOver) return;
       if (left === 0) {
         content = titleContent(draw());
-        msn = Math.floor(run.random() * onDemand.segments);
-        left = 1 + Math.floor(run.random() * onDemand.segments);
+        msn = Math.floor(random() * onDemand.segments);
+        left = 1 + Math.floor(random() * onDemand.segments);
         await ask(run, connection, {
           what: 'playlist',
           path: playlistPath(content),
@@ -190,7 +201,7 @@ export const watchOnDemand = (run: Run, viewer: number, draw: () => number, join
         });
       }
       const path = segmentPath(content, msn, onDemand.segmentBytes);
-      await ask(run, connection, { what: 'media', path, dueMs, wish: mediaWish(run), lateAfterMs });
+      await ask(run, connection, { what: 'media', path, dueMs, wish: mediaWish(), lateAfterMs });
       msn = (msn + 1) % onDemand.segments;
       left -= 1;
     }

@@ -6,7 +6,7 @@ import { type CpuUse, foreignShareOf, residentBytes, warningOf, watchCpu } from 
 import { classic, onDemand, type Rung } from './live-texts.ts';
 import type { Peer, RunningPeer } from './peer.ts';
 import { CLIENT_CORE, SERVER_CORE } from './processes.ts';
-import { rounded, roundedSpread, type Spread, seededRandom, spreadOf, turns, zipf } from './rounds.ts';
+import { rounded, roundedSpread, type Spread, spreadOf, turns } from './rounds.ts';
 import { Stage } from './stage.ts';
 import type { Asked } from './stand-in.ts';
 import { type Percentiles, Tally, type TallyFigures } from './tally.ts';
@@ -64,7 +64,7 @@ export const workloads: Workload[] = [
       watchOnDemand(
         run,
         viewer,
-        zipf(TITLES, ZIPF_ALPHA, run.random),
+        { count: TITLES, alpha: ZIPF_ALPHA },
         joinMs + (viewer / viewers) * onDemand.segmentMs,
       ),
   },
@@ -108,6 +108,8 @@ export type WorkloadRun = TallyFigures & {
   origin: Asked;
   /** Requests at the origins for each object that one request is enough for, since the server's start; 1 is ideal. */
   coalescing: number | null;
+  /** Bytes that origins sent for each byte that viewers got, since the server's start. */
+  originByteShare: number | null;
   /** Low latency: from the origin's moment until the last viewer had it. `origin.lateMs` of it may be the origin's own. */
   lastViewerMs: { playlist: Percentiles; part: Percentiles } | null;
   /** Origin killed: media before and from the kill on. */
@@ -218,7 +220,7 @@ async function watch(workload: Workload, stage: Stage, running: RunningPeer, siz
     tally: new Tally(fromMs),
     connections: new Set(),
     isOver: false,
-    random: seededRandom(size.round + 1),
+    seed: size.round,
   };
   const watching = Promise.all(
     Array.from({ length: size.viewers }, (_, viewer) => workload.watch(run, viewer, size.viewers, joinMs)),
@@ -270,6 +272,7 @@ function runOf(
   { use, viewersS, stallMs, counts, resident }: Span,
 ): Omit<WorkloadRun, 'aroundKill'> {
   const busyShare = use.busyS / use.wallS;
+  const figures = run.tally.figures();
   const [playlist, part] = [run.tally.lastViewerMs('playlist'), run.tally.lastViewerMs('media')];
   return {
     round,
@@ -285,7 +288,8 @@ function runOf(
     residentBytes: resident,
     origin: counts,
     coalescing: counts.objects === 0 ? null : rounded(counts.requestsForObjects / counts.objects),
+    originByteShare: figures.allBytes === 0 ? null : rounded(counts.bytes / figures.allBytes),
     lastViewerMs: part.most === null ? null : { playlist, part },
-    ...run.tally.figures(),
+    ...figures,
   };
 }

@@ -96,6 +96,14 @@ describe('a simulated viewer', () => {
     viewer.close();
   });
 
+  it('asks no more when it has left', async () => {
+    const viewer = new ViewerConnection(await serve(rightBut(() => undefined)), 7);
+    const asking = viewer.get(PATH, DROP);
+    viewer.close();
+    await expect(asking).rejects.toThrow('left');
+    await expect(viewer.get(PATH, DROP)).rejects.toThrow('left');
+  });
+
   it.each([
     ['a body cut short', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc', /closed/],
     ['more bytes than announced', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc', /more bytes/],
