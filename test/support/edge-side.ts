@@ -121,7 +121,8 @@ type Client = { visit: EdgeSide['visit']; close(): void };
 
 function h1Client(base: string): Client {
   const isTls = base.startsWith('https');
-  const agent = isTls ? new TlsAgent({ keepAlive: true }) : new PlainAgent({ keepAlive: true });
+  const options = { keepAlive: true, maxFreeSockets: 1_000 };
+  const agent = isTls ? new TlsAgent(options) : new PlainAgent(options);
   const request = isTls ? tlsRequest : plainRequest;
   return {
     visit(path, headers = {}, method = 'GET') {
