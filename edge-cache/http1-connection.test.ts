@@ -1,10 +1,10 @@
 // One connection beyond what both listeners share: deadlines, order, bounds, slow readers, the way to node:http. Real sockets, a clock that the test moves.
 import { once } from 'node:events';
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import { Duplex } from 'node:stream';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CONTENT_ID, type EdgeWorld, edgeWorld, unseenMetrics, whole } from '../test/support/edge-world.ts';
 import { get } from '../test/support/http1-suite.ts';
+import { fakeSocket, openViewer, type Viewer } from '../test/support/http1-viewer.ts';
 import { http1Limits } from './http1-connection.ts';
 import { createHttp1Server, type Http1Server } from './http1-listener.ts';
 import type { EdgeAnswer } from './messages.ts';
@@ -22,7 +22,7 @@ let body: string;
 let held: (() => void)[];
 let isHolding: boolean;
 const cut: string[] = [];
-const open: Socket[] = [];
+const open: Viewer[] = [];
 
 beforeEach(async () => {
   [nowMs, body, held, isHolding] = [0, 'body', [], false];
@@ -57,38 +57,17 @@ async function listening(one: Http1Server): Promise<number> {
 }
 
 afterEach(async () => {
-  for (const socket of open.splice(0)) socket.destroy();
+  for (const { socket } of open.splice(0)) socket.destroy();
   const closed = once(server, 'close');
   server.close();
   server.closeAllConnections();
   await closed;
 });
 
-type Viewer = { socket: Socket; text: () => string; until(isEnough: (text: string) => boolean): Promise<string> };
-
 async function viewer(): Promise<Viewer> {
-  const socket = connect(port, '127.0.0.1');
-  open.push(socket);
-  let text = '';
-  let look: () => void = () => undefined;
-  socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1');
-    look();
-  });
-  socket.on('error', () => undefined);
-  socket.on('close', () => look());
-  await once(socket, 'connect');
-  return {
-    socket,
-    text: () => text,
-    until: (isEnough) =>
-      new Promise((resolve) => {
-        look = () => {
-          if (isEnough(text) || socket.closed) resolve(text);
-        };
-        look();
-      }),
-  };
+  const one = await openViewer(port);
+  open.push(one);
+  return one;
 }
 const count = (text: string): number => text.match(/HTTP\/1\.1 \d/g)?.length ?? 0;
 /** Nothing is enough: until the server closes. */
@@ -97,18 +76,6 @@ const closed = (): boolean => false;
 const asked = async (many: number): Promise<void> => {
   while (world.asked.length < many) await new Promise((resolve) => setImmediate(resolve));
 };
-
-/** A connection without a network: what is pushed is what the viewer sends; what is written comes as 'sent'. */
-function fakeSocket(remoteAddress: string): Socket {
-  const socket = new Duplex({
-    read: () => undefined,
-    write(chunk: Buffer, _encoding, done) {
-      socket.emit('sent', chunk);
-      done();
-    },
-  });
-  return Object.assign(socket, { remoteAddress }) as unknown as Socket;
-}
 
 /** Moves the clock and lets the server look at it. Unit: ms. */
 function pass(ms: number): void {
@@ -189,6 +156,41 @@ describe('deadlines', () => {
     const text = await one.until((all) => all.length > body.length);
     expect(text.slice(text.indexOf('\r\n\r\n') + 4)).toBe(body);
     expect(cut).toEqual([]);
+  });
+
+  it('the last answer is not cut while the viewer takes it; then the connection may linger for 5 s', async () => {
+    body = 'x'.repeat(100_000);
+    await world.get(segment(1));
+    let take: () => void = () => undefined;
+    const socket = fakeSocket('192.0.2.1', (_chunk, done) => {
+      take = done;
+    });
+    server.take(socket);
+    socket.push(get(segment(1), 'Connection: close\r\n'));
+    while (socket.writableLength === 0) await new Promise((resolve) => setImmediate(resolve));
+    pass(http1Limits.lingerMs);
+    expect(socket.destroyed).toBe(false);
+    while (!socket.writableFinished) {
+      take();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    pass(http1Limits.lingerMs - 1);
+    expect(socket.destroyed).toBe(false);
+    pass(1);
+    expect(socket.destroyed).toBe(true);
+    expect(cut).toEqual([]);
+  });
+
+  it('the last answer is cut when the viewer takes none of it for 30 s', async () => {
+    body = 'x'.repeat(100_000);
+    await world.get(segment(1));
+    const socket = fakeSocket('192.0.2.1', () => undefined);
+    server.take(socket);
+    socket.push(get(segment(1), 'Connection: close\r\n'));
+    while (socket.writableLength === 0) await new Promise((resolve) => setImmediate(resolve));
+    pass(http1Limits.sliceMs);
+    expect(socket.destroyed).toBe(true);
+    expect(cut).toEqual(['slow-reader']);
   });
 
   async function askedOnce(): Promise<Viewer> {
@@ -355,7 +357,7 @@ describe('the door', () => {
 
   it('cuts a connection that its address limit does not admit', async () => {
     const strict = start(1);
-    const sockets = ['192.0.2.1', '192.0.2.1', '192.0.2.2'].map(fakeSocket);
+    const sockets = ['192.0.2.1', '192.0.2.1', '192.0.2.2'].map((address) => fakeSocket(address));
     expect(sockets.map((socket) => strict.admit(socket))).toEqual([true, false, true]);
     expect(sockets.map((socket) => socket.destroyed)).toEqual([false, true, false]);
     expect(cut).toEqual(['address-limit']);

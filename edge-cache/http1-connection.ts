@@ -87,13 +87,14 @@ export class Http1Connection {
 
   /** Ends the connection if it has waited too long for the viewer. */
   sweep(nowMs: number): void {
-    if (nowMs - this.#sinceMs < PHASE_MS[this.#phase]) return;
+    const isSending = this.#phase === 'viewer' || (this.#phase === 'end' && this.#socket.writableLength > 0);
+    if (nowMs - this.#sinceMs < (isSending ? http1Limits.sliceMs : PHASE_MS[this.#phase])) return;
     if (this.#phase === 'head') {
       this.#parts.wasCut('header-timeout');
       this.#refuse(408);
     } else if (this.#phase === 'idle') this.#end('');
     else {
-      if (this.#phase === 'viewer') this.#parts.wasCut('slow-reader');
+      if (isSending) this.#parts.wasCut('slow-reader');
       this.#socket.destroy();
     }
   }
@@ -309,7 +310,8 @@ export class Http1Connection {
     this.#unread = null;
     this.#enter('end');
     if (this.#socket.isPaused()) this.#socket.resume();
-    this.#socket.end(text, 'latin1');
+    // The viewer has the whole of its time to close after the last byte has left.
+    this.#socket.end(text, 'latin1', () => this.#phase === 'end' && this.#enter('end'));
   }
 
   #handOver(bytes: Buffer): void {
