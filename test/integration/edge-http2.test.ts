@@ -1,15 +1,21 @@
-// The edge's HTTP/2 before other implementations: node:http2 as a client, and h2spec where it is installed.
-import { spawn, spawnSync } from 'node:child_process';
+// The edge's HTTP/2 before other implementations: node:http2 as a client, h2spec, Chromium.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { H2Session } from '../../edge-cache/h2-session.ts';
 import type { EdgeRequest } from '../../edge-cache/messages.ts';
+import { hasChromium, startBrowser } from '../support/browser.ts';
 import { type EdgeSide, startEdgeSide } from '../support/edge-side.ts';
+import { requirePart } from '../support/parts.ts';
 import { answerOf, engineOf } from '../support/raw-h2.ts';
-import { CONTENT, startTestOrigin, type TestOrigin } from '../support/test-origin.ts';
+import { bytesOf, CONTENT, startTestOrigin, type TestOrigin } from '../support/test-origin.ts';
 
 describe('header blocks of node:http2', () => {
   it('are read whatever characters its Huffman code holds', async () => {
@@ -46,20 +52,17 @@ describe('header blocks of node:http2', () => {
   });
 });
 
-/** PATH, or where `go install` puts it. */
+/** From PATH, or built by the set-up. */
 function findH2spec(): string | null {
-  const folder = spawnSync('go', ['env', 'GOPATH'], { encoding: 'utf8' }).stdout?.trim() ?? '';
-  const names = [process.env['H2SPEC'] ?? 'h2spec', `${folder}/bin/h2spec`];
-  return names.find((name) => spawnSync(name, ['--version']).status === 0) ?? null;
+  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), join(cache, 'headwater', 'bin')];
+  return folders.map((folder) => join(folder, 'h2spec')).find((path) => existsSync(path)) ?? null;
 }
 
-const h2spec = findH2spec();
-if (h2spec === null)
-  process.stderr.write(
-    'h2spec is not installed: skipped. GOFLAGS=-mod=mod go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible\n',
-  );
+const isBrowser = await hasChromium();
+const hasH2spec = await requirePart('h2spec', () => findH2spec() !== null);
 
-describe.skipIf(h2spec === null)('h2spec', () => {
+describe('the edge', () => {
   let origin: TestOrigin;
   let edge: EdgeSide;
 
@@ -73,14 +76,38 @@ describe.skipIf(h2spec === null)('h2spec', () => {
     await origin.stop();
   });
 
-  it('finds nothing against RFC 9113 and RFC 7541', async () => {
+  it.skipIf(!hasH2spec)('gives h2spec nothing to say against it: RFC 9113 and RFC 7541', async () => {
     const path = `/v/-/${CONTENT}/v240/0/s1.writer.m4s`;
     // Its tests of windows want a body that is short and held.
     await edge.read(path);
     const { port } = new URL(edge.base);
-    const child = spawn(h2spec ?? '', ['-h', '127.0.0.1', '-p', port, '-t', '-k', '-S', '-P', path, '-o', '5']);
+    const child = spawn(findH2spec() ?? '', ['-h', '127.0.0.1', '-p', port, '-t', '-k', '-S', '-P', path, '-o', '5']);
     const output = text(child.stdout);
     await once(child, 'close');
     expect((await output).trimEnd().split('\n').at(-1)).toMatch(/^\d+ tests, \d+ passed, 0 skipped, 0 failed$/);
+  });
+
+  it.skipIf(!isBrowser)('gives a browser 60 objects at a time on one connection, each byte in its place', async () => {
+    const browser = await startBrowser();
+    try {
+      const page = await browser.newPage({ ignoreHTTPSErrors: true });
+      await page.goto(`${edge.base}/healthz`);
+      const paths = Array.from({ length: 60 }, (_, i) => `/v/-/${CONTENT}/v240/0/s${i}.writer.m4s`);
+      const script = `(async (paths) => {
+        const digest = async (path) => {
+          const body = await (await fetch(path)).arrayBuffer();
+          const sum = await crypto.subtle.digest('SHA-256', body);
+          return [...new Uint8Array(sum)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+        };
+        const sums = await Promise.all(paths.map(digest));
+        const protocols = performance.getEntriesByType('resource').map((entry) => entry.nextHopProtocol);
+        return { sums, protocols: [...new Set(protocols)] };
+      })(${JSON.stringify(paths)})`;
+      const expected = paths.map((path) => createHash('sha256').update(bytesOf(path)).digest('hex'));
+      expect(await page.evaluate(script)).toEqual({ sums: expected, protocols: ['h2'] });
+      expect(edge.side.h2.count).toBe(1);
+    } finally {
+      await browser.close();
+    }
   });
 });
