@@ -10,10 +10,8 @@ export function configurationPage(): string {
   const rows = (Object.keys(settings) as SettingName[]).map((name) => {
     const unset = settings[name].schema.safeParse(undefined);
     const value = unset.success ? unset.data : undefined;
-    const shown =
-      value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
-        ? '-'
-        : `\`${String(value)}\``;
+    const isEmpty = value === undefined || value === null || Object.keys(Object(value)).length === 0;
+    const shown = isEmpty && typeof value !== 'number' && typeof value !== 'boolean' ? '-' : `\`${String(value)}\``;
     return `| \`${variableOf(name)}\` | ${shown} | ${settings[name].text} |`;
   });
   return [
