@@ -24,8 +24,8 @@ export type Http1Parts = {
 export const http1Limits = {
   /** From the first byte of a head to its end, however they trickle. Unit: ms. */
   headMs: 10_000,
-  /** Between two requests. Unit: ms. */
-  idleMs: 30_000,
+  /** Between two requests: the 30 s that each head promises, and the second by which the clock may be behind. Unit: ms. */
+  idleMs: 31_000,
   /** A viewer has this long for each slice of a body: who takes less than 9 KB/s watches nothing. Unit: ms. */
   sliceMs: 30_000,
   sliceBytes: 262_144,

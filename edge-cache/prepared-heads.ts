@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { EdgeAnswer, Headers } from './messages.ts';
 
-/** Longer than this a viewer should not count on an idle connection. Unit: s. */
+/** A viewer can count on an idle connection for this long. Unit: s. */
 const KEPT_S = 30;
 /** A name or value that would be read as more than one line. */
 const BROKEN = /[^\t\x20-\x7e\x80-\xff]/;
