@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { newId } from '../platform/contract/ids.ts';
 import type { NodeInfo } from '../platform/contract/nodes.ts';
 import { createMetrics } from '../platform/runtime/metrics.ts';
-import { requestOf } from '../test/support/edge-world.ts';
-import { createEdgeMetrics } from './metrics.ts';
+import { requestOf, unseenMetrics } from '../test/support/edge-world.ts';
 import { STEERING_TTL_S, type SteeredEdge, Steering, steer, steeredEdges } from './steering.ts';
 
 const home = (more: Partial<SteeredEdge> = {}): SteeredEdge => ({
@@ -155,17 +154,7 @@ test('of the registry: itself once, drained edges and those without an origin as
 
 describe('/steering.json', () => {
   const metrics = createMetrics(false);
-  const { steered } = createEdgeMetrics(metrics, {
-    cacheBytes: () => 0,
-    cacheObjects: () => 0,
-    viewers: () => 0,
-    originsUp: () => 0,
-    connections: () => 0,
-    waiting: () => 0,
-    blocked: () => 0,
-    fills: () => 0,
-    reservedBytes: () => 0,
-  });
+  const { steered } = unseenMetrics(metrics);
   const steering = new Steering(() => [home(drained), other('b'), other('c')], steered, seeded(1));
   const ask = (query: string) => steering.answer(requestOf(`/steering.json${query}`), '/steering.json');
 

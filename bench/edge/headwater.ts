@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { VERSION } from '../../platform/contract/nodes.ts';
 import { freePort } from '../../test/support/ports.ts';
 import { startRedis } from '../../test/support/redis.ts';
-import { answers, type Peer, PROTOCOLS, type RunningPeer, type Surroundings } from './peer.ts';
+import { answers, basesOf, type Peer, PROTOCOLS, type RunningPeer, type Surroundings } from './peer.ts';
 import { SERVER_CORE, startPinned } from './processes.ts';
 
 const MAIN = resolve('dist/edge-cache/main.js');
@@ -49,11 +49,7 @@ async function start({ folder, origins, certificate, cacheBytes, env }: Surround
   });
   return {
     ...server,
-    bases: {
-      plain: `http://127.0.0.1:${port}`,
-      tls: `https://127.0.0.1:${tlsPort}`,
-      h2: `https://127.0.0.1:${tlsPort}`,
-    },
+    bases: basesOf(port, tlsPort),
     async stop() {
       await server.stop();
       await redis.stop();

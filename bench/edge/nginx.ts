@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { freePort } from '../../test/support/ports.ts';
-import { answers, type Peer, PROTOCOLS, writeConfiguration } from './peer.ts';
+import { answers, basesOf, type Peer, PROTOCOLS, writeConfiguration } from './peer.ts';
 import { SERVER_CORE, startPinned, versionOf } from './processes.ts';
 
 const version = () => versionOf('nginx', ['-v'], /nginx\/(\S+)/);
@@ -54,10 +54,6 @@ const start = async (
   );
   return {
     ...server,
-    bases: {
-      plain: `http://127.0.0.1:${port}`,
-      tls: `https://127.0.0.1:${tlsPort}`,
-      h2: `https://127.0.0.1:${tlsPort}`,
-    },
+    bases: basesOf(port, tlsPort),
   };
 };

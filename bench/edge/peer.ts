@@ -63,6 +63,13 @@ export async function writeConfiguration(
   return path;
 }
 
+/** Addresses of a server with a plain and a TLS port, which speaks HTTP/2 as well. */
+export const basesOf = (port: number, tlsPort: number): RunningPeer['bases'] => ({
+  plain: `http://127.0.0.1:${port}`,
+  tls: `https://127.0.0.1:${tlsPort}`,
+  h2: `https://127.0.0.1:${tlsPort}`,
+});
+
 /** Whether something answers at an address, with whatever status, and a TLS handshake succeeds on a port where one is given. */
 export const answers = (url: string, tlsPort?: number) => async (): Promise<boolean> => {
   const { status } = await fetch(url, { signal: AbortSignal.timeout(1_000) });

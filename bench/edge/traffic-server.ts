@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { freePort } from '../../test/support/ports.ts';
-import { answers, type Peer, PROTOCOLS, writeConfiguration } from './peer.ts';
+import { answers, basesOf, type Peer, PROTOCOLS, writeConfiguration } from './peer.ts';
 import { SERVER_CORE, startPinned, versionOf } from './processes.ts';
 
 /** Less would be no store to it. Unit: bytes. */
@@ -47,11 +47,7 @@ export const trafficServer: Peer = {
     );
     return {
       ...server,
-      bases: {
-        plain: `http://127.0.0.1:${port}`,
-        tls: `https://127.0.0.1:${tlsPort}`,
-        h2: `https://127.0.0.1:${tlsPort}`,
-      },
+      bases: basesOf(port, tlsPort),
     };
   },
 };

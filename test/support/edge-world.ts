@@ -12,14 +12,14 @@ import type { OriginAnswer, OriginRequest, Upstream } from '../../edge-cache/ups
 import { Viewers } from '../../edge-cache/viewers.ts';
 import { WaitingRoom } from '../../edge-cache/waiting-room.ts';
 import { silentLogger } from '../../platform/runtime/log.ts';
-import { createMetrics } from '../../platform/runtime/metrics.ts';
+import { createMetrics, type Metrics } from '../../platform/runtime/metrics.ts';
 
 export const PLAYBACK_ID = 'PlaybackPlaybackPlay01';
 export const CONTENT_ID = 'ContentContentContent1';
 
 /** Metrics that nobody scrapes. */
-export const unseenMetrics = (): EdgeMetrics =>
-  createEdgeMetrics(createMetrics(false), {
+export const unseenMetrics = (metrics: Metrics = createMetrics(false)): EdgeMetrics =>
+  createEdgeMetrics(metrics, {
     cacheBytes: () => 0,
     cacheObjects: () => 0,
     viewers: () => 0,
