@@ -355,6 +355,26 @@ describe('bodies', () => {
     expect([peer.body(3).toString(), peer.code(0)]).toEqual(['hello', null]);
   });
 
+  it.each([
+    ['longer', 'onetwo', '5'],
+    ['shorter', 'onetwo', '7'],
+  ])('%s than announced are cut, and never ended as if they were whole', async (_name, text, length) => {
+    const { body, writer } = growing();
+    const peer = await openPeer(engineOf(() => answerOf(body, { 'content-length': length })));
+    peer.send(HEADERS, WHOLE, 1, get('/'));
+    await writer.write(Buffer.from(text.slice(0, 3)));
+    await peer.settle();
+    await writer.write(Buffer.from(text.slice(3)));
+    await peer.settle();
+    writer.close().catch(() => undefined);
+    await peer.settle();
+    expect([peer.code(1), peer.frames.some(({ type, flags }) => type === DATA && flags === END_STREAM)]).toEqual([
+      2,
+      false,
+    ]);
+    expect(peer.body(1).length).toBeLessThan(Number(length));
+  });
+
   it('of an engine that fails, and heads that cannot be sent, are reset and reported', async () => {
     const { engine, waiting } = lateEngine();
     const peer = await openPeer(engine);

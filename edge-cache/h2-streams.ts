@@ -33,6 +33,8 @@ type Stream = Outgoing & {
   request: EdgeRequest;
   /** More of a body that arrives while it is sent. */
   source: AsyncIterator<Buffer> | null;
+  /** What is still to come of its announced length. Unit: bytes. */
+  sourceBytes: number;
   /** The request's body has not ended; it is read and thrown away. */
   isOpen: boolean;
   /** What of it is still announced; null: nothing was. Unit: bytes. */
@@ -220,6 +222,7 @@ export class Streams implements OutputHost {
       sentBytes: 0,
       request: { method, target, headers, hosts, hasBody: !isEnd, client: this.#parts.client, onLeft: null },
       source: null,
+      sourceBytes: Number.POSITIVE_INFINITY,
       isOpen: !isEnd,
       bodyBytes: contentLength,
       inWindow: FIRST_WINDOW_BYTES,
@@ -272,6 +275,8 @@ export class Streams implements OutputHost {
       stream.isLast = true;
     } else {
       stream.source = body[Symbol.asyncIterator]();
+      const length = answer.headers['content-length'];
+      if (length !== undefined) stream.sourceBytes = Number(length);
       this.#pull(stream);
     }
     output.add(stream);
@@ -285,18 +290,23 @@ export class Streams implements OutputHost {
     return head;
   }
 
-  /** The next bytes of a body that grows. A body that breaks off is cut, never padded. */
+  /** The next bytes of a body that grows. One that breaks off, or has another length than announced, is cut, never padded. */
   #pull(stream: Stream): void {
     const { output } = this.#parts;
     stream.source
       ?.next()
       .then((step) => {
         if (stream.isClosed) return;
-        if (step.done) stream.isLast = true;
-        else {
+        if (!step.done) {
+          stream.sourceBytes -= step.value.length;
           stream.chunk = step.value;
           stream.at = 0;
         }
+        const isWrong = step.done
+          ? Number.isFinite(stream.sourceBytes) && stream.sourceBytes > 0
+          : stream.sourceBytes < 0;
+        if (isWrong) throw new RangeError('the body has another length than its head');
+        stream.isLast = step.done === true;
         output.add(stream);
       })
       .catch(() => this.#resetBy(stream, CODE.internal))
