@@ -13,9 +13,11 @@ const timed = [
   'test/integration/{registry,leases,timeline,redis-sentinel,edge-live}.test.ts',
 ];
 /** Full runs of the platform that hold nobody to a time: they run beside others. */
-const patient = ['test/fault/upload-steps-killed.test.ts', 'test/e2e/upload-watch.test.ts'];
+const patient = ['test/fault/upload-steps-killed.test.ts', 'test/e2e/{upload-watch,live-playlists,compose}.test.ts'];
 /** These take minutes: begun last, they would keep one core waiting for them. */
-const longest = [...patient, 'test/integration/player-watch.test.ts'];
+const longest = ['upload-steps-killed', 'upload-watch', 'player-watch', 'live-playlists'].map(
+  (name) => `/${name}.test.ts`,
+);
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const isLong = ({ moduleId }: TestSpecification): boolean => longest.some((path) => moduleId.endsWith(path));

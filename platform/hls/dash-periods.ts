@@ -60,9 +60,23 @@ export function liveDash(live: LiveDash): DashManifest | null {
     targetDurationS: first.target_duration,
     periods,
     live: live.isEnded ? null : { startMs: first.pdt0, publishedMs: endMs, nowMs: live.nowMs, windowS },
-    durationS: live.isEnded ? (endMs - first.pdt0) / 1_000 : null,
+    durationS: live.isEnded ? endedAtS((endMs - first.pdt0) / 1_000, periods) : null,
     addressing: live.addressing,
   };
+}
+
+/** Sound may end some frames before the picture. A player told of the longer one would wait at the end for more of the shorter. Unit: s. */
+const MOST_SHORT_S = 0.2;
+
+function endedAtS(endS: number, periods: readonly DashPeriod[]): number {
+  const last = periods.at(-1);
+  const ends = (last?.tracks ?? []).map(({ info, segments }) => {
+    const segment = segments.at(-1);
+    const mediaS = segment === undefined ? 0 : (segment.t + segment.d) / info.timescale;
+    return (last?.startS ?? 0) + mediaS - (last?.originS ?? 0);
+  });
+  const shortest = Math.min(endS, ...ends);
+  return endS - shortest <= MOST_SHORT_S ? shortest : endS;
 }
 
 /**

@@ -171,9 +171,25 @@ test('a long window is listed for ten minutes', () => {
 
 test('after the end: static, everything held, the same clock', () => {
   const mpd = live(plansOf(1, 0, 400), { isEnded: true });
-  expect(mpd.attributes).toMatchObject({ type: 'static', mediaPresentationDuration: 'PT802S' });
+  // The sound stands 10 ms before the picture, and ends so.
+  expect(mpd.attributes).toMatchObject({ type: 'static', mediaPresentationDuration: 'PT801.99S' });
   expect(track(mpd, V360).segments).toHaveLength(401);
   expect(track(mpd, V360).segments[400]?.startS).toBe(800);
+});
+
+test('after the end nobody waits for sound that ends a few frames before the picture', () => {
+  const endOf = (audioS: number) => {
+    const segments = plansOf(1, 0, 2).map(segmentOf);
+    const sound = segments.at(-1)?.media.find(({ rendition }) => rendition === A0);
+    if (sound !== undefined) sound.duration = Math.round(audioS * 48_000);
+    const given = { content: LIVE_CONTENT, windowS: 60, isEnded: true, nowMs: 0, addressing: 'template' } as const;
+    return liveDash({ ...given, epochs: [epochAt(1, 0)], segments })?.durationS;
+  };
+  expect(endOf(2)).toBeCloseTo(5.99, 6);
+  expect(endOf(1.9425)).toBeCloseTo(5.9325, 6);
+  expect(endOf(2.01)).toBe(6);
+  // More than that is missing: the picture is shown to its end.
+  expect(endOf(1)).toBe(6);
 });
 
 test('nothing to list yet: no manifest', () => {
