@@ -70,6 +70,19 @@ async function ask(session: ClientHttp2Session, headers: OutgoingHttpHeaders, en
 const flushed = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the protocol', () => {
+  it.each(['TLSv1.3', 'TLSv1.2'] as const)(
+    '%s: the cheaper of the safe ciphers, whatever the viewer prefers',
+    async (version) => {
+      const of = (bits: number) => [`ECDHE-ECDSA-AES${bits}-GCM`, `ECDHE-RSA-AES${bits}-GCM`];
+      const before = of(256).map((name) => `${name}-SHA384`);
+      const after = of(128).map((name) => `${name}-SHA256`);
+      const ciphers = ['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256', ...before, ...after].join(':');
+      const socket = await open({ minVersion: version, maxVersion: version, ciphers });
+      expect(socket.getCipher().standardName).toContain('AES_128_GCM');
+      socket.destroy();
+    },
+  );
+
   it.each([
     ['h2', ['h2', 'http/1.1'], 'h2'],
     ['HTTP/1.1 for those who offer it alone', ['http/1.1'], 'http/1.1'],
