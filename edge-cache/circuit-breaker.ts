@@ -10,8 +10,8 @@ const OPENING_SHARE = 0.5;
 const OPEN_MS = 1_000;
 /** When all origins fail because of something behind them, viewers wait this long at most after it is over. Unit: ms. */
 const LONGEST_OPEN_MS = 4_000;
-/** A trial nobody has heard of for this long is no longer waited for. Unit: ms. */
-const TRIAL_MS = 2_000;
+/** A trial nobody has heard of for this long is no longer waited for: longer than any first byte is. Unit: ms. */
+const TRIAL_MS = 3_000;
 
 /** `half-open`: one request at a time tries whether it is over. */
 export type CircuitState = 'closed' | 'open' | 'half-open';
