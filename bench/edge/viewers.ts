@@ -2,6 +2,7 @@
 import { delay } from '../../platform/runtime/waits.ts';
 import {
   classic,
+  classicPlaylist,
   lowLatency,
   lowLatencyPlaylist,
   newestListed,
@@ -111,7 +112,7 @@ export const watchClassic = (run: Run, viewer: number, rung: Rung, joinMs: numbe
       await sleepUntil(run, dueMs);
       if (run.isOver) return;
       const answer = await fetchOf('playlist', playlistPath(contents.classic, rung), dueMs, KEEP);
-      const newest = listed(run, answer, dueMs);
+      const newest = listed(run, rung, answer, dueMs);
       if (newest === null) continue;
       const from: number = seen === null ? newest - (isNew ? 2 : 0) : seen + 1;
       for (let msn = from; msn <= newest; msn += 1)
@@ -120,11 +121,16 @@ export const watchClassic = (run: Run, viewer: number, rung: Rung, joinMs: numbe
     }
   });
 
-/** The newest segment of an answer; notes one that is too old. */
-function listed(run: Run, answer: Received | null, dueMs: number): number | null {
-  const newest = answer?.body === null || answer === null ? null : newestListed(answer.body);
-  if (answer !== null && newest === null) run.tally.failed(dueMs, 'playlist: other bytes');
-  if (newest !== null && (newest + 2) * classic.segmentMs < dueMs - run.zeroMs - BEHIND_MS) run.tally.sawBehind(dueMs);
+/** The newest segment of an answer; notes one that is too old, or no playlist of the stream. */
+function listed(run: Run, rung: Rung, answer: Received | null, dueMs: number): number | null {
+  const body = answer?.body ?? null;
+  if (body === null) return null;
+  const newest = newestListed(body);
+  if (newest === null || body.toString('latin1') !== classicPlaylist(rung, newest)) {
+    run.tally.failed(dueMs, 'playlist: other bytes');
+    return null;
+  }
+  if ((newest + 2) * classic.segmentMs < dueMs - run.zeroMs - BEHIND_MS) run.tally.sawBehind(dueMs);
   return newest;
 }
 

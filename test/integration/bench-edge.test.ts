@@ -7,9 +7,12 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { gate, gateClient } from '../../bench/edge/gate.ts';
 import { headwater } from '../../bench/edge/headwater.ts';
+import { classicPlaylist, newestSegment } from '../../bench/edge/live-texts.ts';
 import { bytesOf, contents, segmentPath } from '../../bench/edge/objects.ts';
 import { versionOf } from '../../bench/edge/processes.ts';
+import { Tally } from '../../bench/edge/tally.ts';
 import { ViewerConnection } from '../../bench/edge/viewer-connection.ts';
+import { watchClassic } from '../../bench/edge/viewers.ts';
 
 const PATH = segmentPath(contents.fixed, 1, 50_000);
 const BODY = bytesOf(PATH, 50_000);
@@ -112,6 +115,44 @@ describe('a simulated viewer', () => {
     const viewer = await answering(text);
     await expect(viewer.get(PATH, DROP)).rejects.toThrow(reason);
     viewer.close();
+  });
+});
+
+describe('what a viewer met', () => {
+  const zeroMs = Date.now() - 60_000;
+  const right = () => classicPlaylist('v144', newestSegment(Date.now() - zeroMs));
+  const watched = async (playlist: () => string, media = 100_000) => {
+    const base = await serve((req, res) => {
+      const body = req.url?.endsWith('.m3u8') ? Buffer.from(playlist()) : bytesOf(req.url ?? '', media);
+      res.writeHead(body.length === 0 ? 503 : 200, { 'content-length': body.length }).end(body);
+    });
+    const joinMs = Date.now();
+    const tally = new Tally(joinMs);
+    const run = {
+      base,
+      zeroMs,
+      endMs: joinMs + 200,
+      tally,
+      connections: new Set<ViewerConnection>(),
+      isOver: false,
+      seed: 0,
+    };
+    await watchClassic(run, 0, 'v144', joinMs, false);
+    return tally.figures();
+  };
+
+  it('is a playlist and its newest segment', async () => {
+    expect(await watched(right)).toMatchObject({ requests: 2, errors: {}, behind: 0, late: 0 });
+  });
+
+  it('is noted when a playlist is none of the stream, or is refused', async () => {
+    const wrong = await watched(() => right().replace('s1', 's2'));
+    expect(wrong).toMatchObject({ requests: 1, errors: { 'playlist: other bytes': 1 } });
+    expect(await watched(() => '')).toMatchObject({ requests: 0, errors: { 'playlist: status 503': 1 } });
+  });
+
+  it('is noted when a playlist is too old', async () => {
+    expect(await watched(() => classicPlaylist('v144', 9))).toMatchObject({ errors: {}, behind: 1 });
   });
 });
 
